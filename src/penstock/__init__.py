@@ -1,0 +1,1 @@
+"""Penstock: ML engineering on DynamoDB, whole, from one command on one machine."""

@@ -1,0 +1,113 @@
+"""What a table is: its keys, its indexes and its settings, as values that never change in place.
+
+A *space* is one ordered run of keys in the store: the base table and each index have one, numbered from a counter
+that never goes back, so a table deleted and made again shares no key with its past.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class TableStatus(StrEnum):
+    CREATING = "CREATING"
+    ACTIVE = "ACTIVE"
+    UPDATING = "UPDATING"
+    DELETING = "DELETING"
+
+
+class Projected(StrEnum):
+    ALL = "ALL"
+    KEYS_ONLY = "KEYS_ONLY"
+    INCLUDE = "INCLUDE"
+
+
+@dataclass(frozen=True)
+class KeyAttribute:
+    name: str
+    type: str  # "S", "N" or "B"
+
+
+@dataclass(frozen=True)
+class KeySchema:
+    """Composite since 2025: a global index may have up to four attributes in each part; a table has one."""
+
+    partition: tuple[KeyAttribute, ...]
+    sort: tuple[KeyAttribute, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(attribute.name for attribute in self.partition + self.sort)
+
+
+@dataclass(frozen=True)
+class Throughput:
+    read_units: int = 0
+    write_units: int = 0
+
+
+@dataclass(frozen=True)
+class Index:
+    name: str
+    space: int
+    keys: KeySchema
+    projected: Projected
+    included: tuple[str, ...] = ()  # Non-key attributes of INCLUDE, in the order given.
+    is_global: bool = False
+    status: TableStatus = TableStatus.ACTIVE
+    backfilling: bool = False
+    throughput: Throughput = Throughput()
+    on_demand: tuple[int, int] | None = None  # (MaxReadRequestUnits, MaxWriteRequestUnits), -1 where not given.
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A change stream of a table. Its label is its birth time; a table may have had others before."""
+
+    id: int
+    label: str
+    view: str  # KEYS_ONLY | NEW_IMAGE | OLD_IMAGE | NEW_AND_OLD_IMAGES
+    shards: int = 1
+    enabled: bool = True
+    created_us: int = 0
+    disabled_us: int = 0
+
+
+@dataclass(frozen=True)
+class TimeToLive:
+    attribute: str
+    status: str = "ENABLED"  # ENABLING | ENABLED | DISABLING | DISABLED
+
+
+@dataclass(frozen=True)
+class Table:
+    name: str
+    id: str  # The UUID that DescribeTable shows.
+    space: int
+    keys: KeySchema
+    created_us: int
+    status: TableStatus = TableStatus.ACTIVE
+    attribute_types: tuple[KeyAttribute, ...] = ()  # AttributeDefinitions, in the order given.
+    local_indexes: tuple[Index, ...] = ()
+    global_indexes: tuple[Index, ...] = ()
+    billing_mode: str = "PROVISIONED"
+    throughput: Throughput = Throughput()
+    on_demand: tuple[int, int] | None = None
+    stream: Stream | None = None
+    time_to_live: TimeToLive | None = None
+    tags: tuple[tuple[str, str], ...] = ()
+    deletion_protection: bool = False
+    table_class: str = "STANDARD"
+    encryption: tuple[tuple[str, str], ...] = ()
+    billing_changed_us: int = 0
+    throughput_changed_us: int = 0
+    throughput_decreases: int = 0
+    settings: dict[str, str] = field(default_factory=dict)  # Penstock's own: shards, retention.
+
+    @property
+    def indexes(self) -> tuple[Index, ...]:
+        return self.local_indexes + self.global_indexes
+
+    def index(self, name: str) -> Index | None:
+        return next((index for index in self.indexes if index.name == name), None)
