@@ -1,4 +1,4 @@
-"""The store: ordered bytes in three families, written in atomic batches, made durable by one sync for many batches.
+"""The store: ordered bytes in three families, written in atomic batches, durable by one sync for many.
 
 S1. `write` applies a batch whole or not at all, also across a crash. Once it returned, every read sees it.
 S2. After `sync` returned, every batch written before it was called survives power loss.

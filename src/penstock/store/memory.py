@@ -1,0 +1,111 @@
+"""The store in memory: a fake with the same contract as RocksDB's, for tests and databases without a disk.
+
+`sync` has nothing to do. Sorted keys are kept beside a dict; a scan reads a snapshot that later writes leave
+alone, because a write copies a family that a scan still holds before it changes it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from penstock.errors import UsageError
+from penstock.store.interface import Batch, Family
+
+
+class MemoryBatch:
+    """A list of steps, applied in order."""
+
+    __slots__ = ("steps",)
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[str, Family, bytes, bytes]] = []
+
+    def put(self, family: Family, key: bytes, value: bytes) -> None:
+        self.steps.append(("put", family, key, value))
+
+    def delete(self, family: Family, key: bytes) -> None:
+        self.steps.append(("delete", family, key, b""))
+
+    def delete_range(self, family: Family, lower: bytes, upper: bytes) -> None:
+        self.steps.append(("delete_range", family, lower, upper))
+
+
+class _Run:
+    """One family: its values by key and its keys in order, never changed while a scan holds them."""
+
+    __slots__ = ("keys", "scans", "values")
+
+    def __init__(self, values: dict[bytes, bytes], keys: list[bytes]) -> None:
+        self.values = values
+        self.keys = keys
+        self.scans = 0
+
+    def copy(self) -> _Run:
+        return _Run(self.values.copy(), self.keys.copy())
+
+
+class MemoryStore:
+    """Store in memory. A folder given to `checkpoint` is refused: there is nothing to link."""
+
+    def __init__(self) -> None:
+        self._runs = [_Run({}, []) for _ in Family]
+        self._closed = False
+
+    def get(self, family: Family, key: bytes) -> bytes | None:
+        return self._runs[family].values.get(key)
+
+    def get_many(self, family: Family, keys: Sequence[bytes]) -> list[bytes | None]:
+        values = self._runs[family].values
+        return [values.get(key) for key in keys]
+
+    def scan(
+        self, family: Family, lower: bytes, upper: bytes, *, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        run = self._runs[family]
+        start, stop = bisect_left(run.keys, lower), bisect_left(run.keys, upper)
+        if start >= stop:
+            return iter(())
+        run.scans += 1
+        return _pairs(run, range(start, stop)[::-1] if reverse else range(start, stop))
+
+    def batch(self) -> Batch:
+        return MemoryBatch()
+
+    def write(self, batch: Batch) -> None:
+        assert isinstance(batch, MemoryBatch)
+        for name, family, first, second in batch.steps:
+            run = self._runs[family]
+            if run.scans:
+                run = self._runs[family] = run.copy()
+            if name == "put":
+                if first not in run.values:
+                    insort(run.keys, first)
+                run.values[first] = second
+            elif name == "delete":
+                if run.values.pop(first, None) is not None:
+                    del run.keys[bisect_left(run.keys, first)]
+            else:
+                start, stop = bisect_left(run.keys, first), bisect_left(run.keys, second)
+                for key in run.keys[start:stop]:
+                    del run.values[key]
+                del run.keys[start:stop]
+
+    def sync(self) -> None:
+        return None
+
+    def checkpoint(self, folder: Path) -> None:
+        raise UsageError("a store in memory has no files to link into a checkpoint")
+
+    def close(self) -> None:
+        self._closed = True
+
+
+def _pairs(run: _Run, places: range) -> Iterator[tuple[bytes, bytes]]:
+    try:
+        for place in places:
+            key = run.keys[place]
+            yield key, run.values[key]
+    finally:
+        run.scans -= 1
