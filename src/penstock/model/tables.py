@@ -6,8 +6,10 @@ that never goes back, so a table deleted and made again shares no key with its p
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
+
+from penstock.limits import STREAM_RETENTION_S
 
 
 class TableStatus(StrEnum):
@@ -54,11 +56,24 @@ class Index:
     keys: KeySchema
     projected: Projected
     included: tuple[str, ...] = ()  # Non-key attributes of INCLUDE, in the order given.
+    holds: frozenset[str] | None = None  # Every attribute of an entry, the table's keys among them; None: all.
     is_global: bool = False
     status: TableStatus = TableStatus.ACTIVE
     backfilling: bool = False
     throughput: Throughput = Throughput()
     on_demand: tuple[int, int] | None = None  # (MaxReadRequestUnits, MaxWriteRequestUnits), -1 where not given.
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A range of partition-key hashes of a stream, low <= hash < high, from its first sequence number to its last."""
+
+    number: int
+    low: int
+    high: int
+    parent: int | None = None
+    opened: int = 0
+    closed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -68,10 +83,13 @@ class Stream:
     id: int
     label: str
     view: str  # KEYS_ONLY | NEW_IMAGE | OLD_IMAGE | NEW_AND_OLD_IMAGES
-    shards: int = 1
+    shards: tuple[Shard, ...]
+    created_us: int
+    table_name: str
+    keys: KeySchema
     enabled: bool = True
-    created_us: int = 0
     disabled_us: int = 0
+    retention_s: int = STREAM_RETENTION_S
 
 
 @dataclass(frozen=True)
@@ -103,7 +121,7 @@ class Table:
     billing_changed_us: int = 0
     throughput_changed_us: int = 0
     throughput_decreases: int = 0
-    settings: dict[str, str] = field(default_factory=dict)  # Penstock's own: shards, retention.
+    stream_shards: int = 1  # Penstock's own setting: how many shards the next stream opens with.
 
     @property
     def indexes(self) -> tuple[Index, ...]:

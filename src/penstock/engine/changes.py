@@ -1,0 +1,107 @@
+"""Change records: what a write leaves in the stream, as bytes that GetRecords joins without a parse.
+
+    key    stream (4) | shard (4) | sequence (12)           CHANGES family, big-endian: shard by shard, in commit order
+    value  kind (1: I, M or R) | origin (1: 0 user, 1 time to live) | body
+    body   the members of `dynamodb` that depend on the item:  "Keys":{…},"NewImage":{…},"OldImage":{…},"SizeBytes":n
+
+C1. One record for a write that changes the item, none for one that changes nothing.
+C2. A sequence number is commit time in microseconds times 100,000 plus a counter: 21 digits, strictly increasing, never
+    reused, also when the clock steps back (see `next_sequence`).
+C3. `SizeBytes` counts keys and images as AWS counts items.
+"""
+
+from __future__ import annotations
+
+import struct
+
+import orjson
+
+from penstock.engine.plans import Change
+from penstock.model.keys import key_of
+from penstock.model.tables import Stream
+from penstock.model.values import Item, item_size
+
+SEQUENCE_PER_US = 100_000
+SEQUENCE_BYTES = 12
+_PREFIX = struct.Struct(">II")
+
+
+def next_sequence(last: int, now_us: int) -> int:
+    return max(last + 1, now_us * SEQUENCE_PER_US)
+
+
+def time_us(sequence: int) -> int:
+    return sequence // SEQUENCE_PER_US
+
+
+def sequence_text(sequence: int) -> str:
+    return f"{sequence:021d}"
+
+
+def shard_prefix(stream: int, shard: int) -> bytes:
+    return _PREFIX.pack(stream, shard)
+
+
+def change_key(stream: int, shard: int, sequence: int) -> bytes:
+    return _PREFIX.pack(stream, shard) + sequence.to_bytes(SEQUENCE_BYTES, "big")
+
+
+def sequence_in_key(key: bytes) -> int:
+    return int.from_bytes(key[8:], "big")
+
+
+def shard_of(stream: Stream, hash_: int) -> int:
+    for shard in stream.shards:
+        if shard.closed is None and shard.low <= hash_ < shard.high:
+            return shard.number
+    raise AssertionError(f"no open shard of stream {stream.id} covers hash {hash_}")
+
+
+class Image:
+    """One side of a change: the item, its JSON and its size, whichever of them are at hand."""
+
+    __slots__ = ("item", "json", "size")
+
+    def __init__(self, item: Item, json: bytes, size: int) -> None:
+        self.item, self.json, self.size = item, json, size
+
+
+def describe(stream: Stream, hash_: int, old: Image | None, new: Image | None, expired: bool = False) -> Change:
+    """The change from `old` to `new`; one of them is there."""
+    kind = b"I" if old is None else b"R" if new is None else b"M"
+    source = new or old
+    assert source is not None
+    keys = key_of(stream.keys, source.item)
+    parts = [kind, b"\x01" if expired else b"\x00", b'"Keys":', orjson.dumps(keys)]
+    size = item_size(keys)
+    if new is not None and stream.view in ("NEW_IMAGE", "NEW_AND_OLD_IMAGES"):
+        parts += (b',"NewImage":', new.json)
+        size += new.size
+    if old is not None and stream.view in ("OLD_IMAGE", "NEW_AND_OLD_IMAGES"):
+        parts += (b',"OldImage":', old.json)
+        size += old.size
+    parts.append(b',"SizeBytes":%d' % size)
+    return Change(stream.id, shard_of(stream, hash_), b"".join(parts))
+
+
+_EVENTS = {b"I": b"INSERT", b"M": b"MODIFY", b"R": b"REMOVE"}
+_EXPIRED = b',"userIdentity":{"principalId":"dynamodb.amazonaws.com","type":"Service"}'
+
+
+def record_json(key: bytes, value: bytes, view: bytes, region: bytes) -> bytes:
+    """One element of GetRecords' `Records`. ApproximateCreationDateTime is in whole seconds, as on AWS."""
+    sequence = sequence_in_key(key)
+    return b"".join(
+        (
+            b'{"awsRegion":"', region, b'","dynamodb":{"ApproximateCreationDateTime":%d,' % (time_us(sequence) // 1_000_000),
+            value[2:], b',"SequenceNumber":"%021d","StreamViewType":"' % sequence, view,
+            b'"},"eventID":"', _event_id(key), b'","eventName":"', _EVENTS[value[:1]],
+            b'","eventSource":"aws:dynamodb","eventVersion":"1.1"', _EXPIRED if value[1] else b"", b"}",
+        )
+    )  # fmt: skip
+
+
+def _event_id(key: bytes) -> bytes:
+    """32 hex digits, the same each time that the record is read: stream, shard and sequence are 20 bytes; the low
+    bytes of stream and shard and the whole sequence identify the record within one installation."""
+    return (key[2:4] + key[6:8] + key[8:]).hex().encode()

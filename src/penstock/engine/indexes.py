@@ -1,0 +1,56 @@
+"""Index entries: which of a table's indexes an item shows up in, under which key, with which attributes.
+
+X1. An item has an entry exactly when it has all key attributes of the index.
+X2. An entry's record holds the projected attributes in the item's own order: a Query on an index reads no base record.
+X3. An entry is written only if its key or its bytes change.
+"""
+
+from __future__ import annotations
+
+from penstock.engine.plans import Plan
+from penstock.model import items
+from penstock.model.capacity import Consumed, write_units
+from penstock.model.keys import base_suffix, index_key
+from penstock.model.tables import Index, Table
+from penstock.model.values import Item
+
+
+def entry_record(index: Index, item: Item, record: bytes) -> bytes:
+    if index.holds is None:
+        return record
+    chosen, size = items.select(item, index.holds)
+    return items.encode(chosen, size)
+
+
+def plan_entries(
+    plan: Plan,
+    table: Table,
+    old: tuple[Item, bytes] | None,
+    new: tuple[Item, bytes] | None,
+    consumed: Consumed | None,
+) -> None:
+    """Add to the plan what moves each index from the old item to the new one. Each is (item, its base record)."""
+    either = new or old
+    assert either is not None
+    suffix = base_suffix(table.keys, either[0])
+    for index in table.indexes:
+        before = index_key(index, old[0], suffix) if old else None
+        after = index_key(index, new[0], suffix) if new else None
+        if before is None and after is None:
+            continue
+        before_record = entry_record(index, *old) if old and before else b""
+        after_record = entry_record(index, *new) if new and after else b""
+        if before == after and before_record == after_record:
+            continue
+        if before is not None and before != after:
+            plan.deletes.append(before)
+        if after is not None:
+            plan.puts.append((after, after_record))
+        before_size = items.size_of(before_record) if before else 0
+        after_size = items.size_of(after_record) if after else 0
+        plan.counts.append((index.space, bool(after) - bool(before), after_size - before_size))
+        if consumed is not None:
+            units = write_units(max(before_size, after_size))
+            if before and after and before != after:
+                units = write_units(before_size) + write_units(after_size)
+            consumed.add_index(index.name, units, index.is_global)

@@ -1,0 +1,100 @@
+"""Pages: how Query and Scan walk a range of keys until the limit, 1 MB, or its end.
+
+G1. A page ends after `limit` records read, or after the record that takes the bytes read to 1 MB or beyond,
+    both counted before the filter; then it carries the last key read, also where nothing follows.
+G2. Without filter and projection, a page joins stored bytes: no parse but of the last record.
+G3. A read is a generator that yields between slices, so that one long page never holds up other requests. It sees the
+    state of the moment when it began (S4 in store/interface.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from typing import Protocol
+
+import msgspec
+import orjson
+
+from penstock.limits import PAGE_BYTES_MAX
+from penstock.model import items
+from penstock.model.values import Item
+
+SLICE_RECORDS = 128  # About 2 ms of parsing and filtering records of 1 KB.
+
+
+class Filter(Protocol):
+    def test(self, item: Item) -> bool: ...
+
+
+class Shape(Protocol):
+    def apply(self, item: Item) -> Item: ...
+
+
+class Fetch(Protocol):
+    """From an index entry's item to the base item's record, where a local index does not project what is asked."""
+
+    def __call__(self, entry: Item) -> bytes | None: ...
+
+
+class Page(msgspec.Struct):
+    parts: list[bytes] = msgspec.field(default_factory=list)
+    count: int = 0
+    scanned: int = 0
+    bytes_read: int = 0
+    fetched: list[int] = msgspec.field(default_factory=list)  # Sizes of base items fetched for a local index.
+    last: Item | None = None  # The last record's item where the page ended before the range did.
+
+
+def read_page(
+    records: Iterator[tuple[bytes, bytes]],
+    limit: int | None,
+    filter_: Filter | None,
+    shape: Shape | None,
+    counting: bool,
+    fetch: Fetch | None = None,
+) -> Generator[None, None, Page]:
+    """One page of `records`. `counting` leaves the parts empty."""
+    if filter_ is None and shape is None and fetch is None:
+        return (yield from _join_page(records, limit, counting))
+    page = Page()
+    most = limit if limit is not None else -1
+    for _, record in records:
+        page.scanned += 1
+        page.bytes_read += items.size_of(record)
+        entry = item = items.decode(record)
+        if fetch is not None:
+            base = fetch(entry)
+            if base is not None:
+                page.fetched.append(items.size_of(base))
+                item = items.decode(base)
+        if filter_ is None or filter_.test(item):
+            page.count += 1
+            if not counting:
+                page.parts.append(orjson.dumps(shape.apply(item) if shape is not None else item))
+        if page.scanned == most or page.bytes_read >= PAGE_BYTES_MAX:
+            page.last = entry
+            break
+        if page.scanned % SLICE_RECORDS == 0:
+            yield
+    return page
+
+
+def _join_page(
+    records: Iterator[tuple[bytes, bytes]], limit: int | None, counting: bool
+) -> Generator[None, None, Page]:
+    parts: list[bytes] = []
+    bytes_read = scanned = 0
+    last: Item | None = None
+    most = limit if limit is not None else -1
+    size_of, header = items.size_of, items.HEADER_BYTES
+    for _, record in records:
+        scanned += 1
+        bytes_read += size_of(record)
+        if not counting:
+            parts.append(record[header:])
+        if scanned == most or bytes_read >= PAGE_BYTES_MAX:
+            last = items.decode(record)
+            break
+        if scanned % 2048 == 0:
+            yield
+    return Page(parts, scanned, scanned, bytes_read, [], last)

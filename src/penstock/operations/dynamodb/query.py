@@ -1,0 +1,141 @@
+"""Query: the items of one partition key, in sort order, forwards or backwards, of the table or of an index."""
+
+from __future__ import annotations
+
+from penstock import errors
+from penstock.engine.paging import read_page
+from penstock.engine.plans import Context, Plan, Request, Slices
+from penstock.expressions import legacy, resolve
+from penstock.expressions.conditions import Condition, compile_condition
+from penstock.expressions.key_ranges import KeyRange, compile_key_condition
+from penstock.expressions.projections import Projection, compile_projection
+from penstock.model.keys import PREFIX_BYTES, after, component, escape, partition_prefix, raw_component
+from penstock.model.tables import Index, KeySchema, Table
+from penstock.model.values import Key
+from penstock.operations import shapes
+from penstock.operations.dynamodb.reading import (
+    check_select,
+    check_start_key,
+    index_of,
+    page_reply,
+    position_of,
+    selection_of,
+)
+
+
+def run(request: Request, context: Context) -> Slices:
+    shapes.check_shape("Query", request)
+    shapes.canonicalise("Query", request)
+    legacy.check_not_mixed(request)
+    check_select(request, "ProjectionExpression" in request or "AttributesToGet" in request)
+    filter_, projection = _expressions(request)
+    table = context.view.table(request["TableName"])
+    index = index_of(table, request)
+    schema = index.keys if index is not None else table.keys
+    key_range = _key_range(request, schema, filter_, projection)
+    _check_filter(schema, filter_, request)
+    selection = selection_of(request, table, index, projection)
+    space = index.space if index is not None else table.space
+    lower, upper = bounds(space, schema, key_range)
+    prefix = lower[:PREFIX_BYTES]
+    reverse = request.get("ScanIndexForward") is False
+    start = request.get("ExclusiveStartKey")
+    if start is not None:
+        lower, upper = _resume(table, index, start, lower, upper, reverse)
+    records = context.view.scan(lower, upper, reverse) if lower < upper else iter(())
+    fetch = selection.fetch(context.view, table, None)
+    page = yield from read_page(
+        records, request.get("Limit"), filter_, selection.shape, selection.counting, fetch
+    )
+    return Plan(reply=page_reply(request, table, index, page), reads=[prefix])
+
+
+def _expressions(request: Request) -> tuple[Condition | None, Projection | None]:
+    """Filter and projection; the key condition needs the schema and follows."""
+    names, values = request.get("ExpressionAttributeNames"), request.get("ExpressionAttributeValues")
+    text = request.get("FilterExpression")
+    filter_ = (
+        compile_condition(text, names, values, "FilterExpression")
+        if text is not None
+        else legacy.condition_of_filter(request, "QueryFilter")
+    )
+    text = request.get("ProjectionExpression")
+    projection = compile_projection(text, names) if text is not None else legacy.projection_of(request)
+    return filter_, projection
+
+
+def _key_range(
+    request: Request, schema: KeySchema, filter_: Condition | None, projection: Projection | None
+) -> KeyRange:
+    text = request.get("KeyConditionExpression")
+    if text is None:
+        if "KeyConditions" not in request:
+            raise errors.validation(
+                "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request."
+            )
+        return legacy.key_range_of(request, schema)
+    names, values = request.get("ExpressionAttributeNames"), request.get("ExpressionAttributeValues")
+    key_range = compile_key_condition(text, names, values, schema)
+    used_names, used_values = key_range.used_names, key_range.used_values
+    if filter_ is not None:
+        used_names, used_values = used_names | filter_.used_names, used_values | filter_.used_values
+    if projection is not None:
+        used_names = used_names | projection.used_names
+    resolve.check_all_used(names, values, used_names, used_values)
+    return key_range
+
+
+def _check_filter(schema: KeySchema, filter_: Condition | None, request: Request) -> None:
+    if filter_ is None:
+        return
+    for name in schema.names:
+        if name in filter_.attributes:
+            if "QueryFilter" in request:
+                raise errors.validation(f"QueryFilter can only contain non-primary key attributes: Primary key attribute: {name}")
+            raise errors.validation(
+                f"Filter Expression can only contain non-primary key attributes: Primary key attribute: {name}"
+            )
+
+
+def bounds(space: int, schema: KeySchema, key_range: KeyRange) -> tuple[bytes, bytes]:
+    """The keys that a key condition covers: lower <= key < upper."""
+    parts = zip(schema.partition, key_range.partition, strict=True)
+    partition = b"".join([component(value, attribute.type) for attribute, value in parts])
+    prefix = partition_prefix(space, partition)
+    equal = len(key_range.sort_equal)
+    for attribute, value in zip(schema.sort[:equal], key_range.sort_equal, strict=True):
+        prefix += component(value, attribute.type)
+    if key_range.operator is None:
+        return prefix, after(prefix)
+    type_ = schema.sort[equal].type
+    first = key_range.operands[0]
+    if key_range.operator == "begins_with":
+        # Escaped without its end: every longer value that starts so.
+        prefix += escape(raw_component(first, type_))
+        return prefix, after(prefix)
+    at = prefix + component(first, type_)
+    match key_range.operator:
+        case "=":
+            return at, after(at)
+        case "<":
+            return prefix, at
+        case "<=":
+            return prefix, after(at)
+        case ">":
+            return after(at), after(prefix)
+        case ">=":
+            return at, after(prefix)
+        case _:
+            return at, after(prefix + component(key_range.operands[1], type_))
+
+
+def _resume(
+    table: Table, index: Index | None, start: Key, lower: bytes, upper: bytes, reverse: bool
+) -> tuple[bytes, bytes]:
+    check_start_key(table, index, start)
+    position = position_of(table, index, start)
+    if not lower <= position < upper:
+        raise errors.validation(
+            "The provided starting key is outside query boundaries based on provided conditions"
+        )
+    return (lower, position) if reverse else (position + b"\0", upper)

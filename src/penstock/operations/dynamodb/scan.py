@@ -1,0 +1,90 @@
+"""Scan: every item of a table or an index, or of one of N equal segments, in the order of the hash."""
+
+from __future__ import annotations
+
+from penstock import errors
+from penstock.engine.paging import read_page
+from penstock.engine.plans import Context, Plan, Request, Slices
+from penstock.expressions import legacy, resolve
+from penstock.expressions.conditions import Condition, compile_condition
+from penstock.expressions.projections import Projection, compile_projection
+from penstock.limits import SCAN_SEGMENTS_MAX
+from penstock.model.keys import segment_bounds
+from penstock.operations import shapes
+from penstock.operations.dynamodb.reading import (
+    check_select,
+    check_start_key,
+    index_of,
+    page_reply,
+    position_of,
+    selection_of,
+)
+
+
+def run(request: Request, context: Context) -> Slices:
+    shapes.check_shape("Scan", request)
+    shapes.canonicalise("Scan", request)
+    legacy.check_not_mixed(request)
+    segment, total = segment_of(request)
+    check_select(request, "ProjectionExpression" in request or "AttributesToGet" in request)
+    filter_, projection = _expressions(request)
+    table = context.view.table(request["TableName"])
+    index = index_of(table, request)
+    selection = selection_of(request, table, index, projection)
+    space = index.space if index is not None else table.space
+    lower, upper = segment_bounds(space, segment, total)
+    prefix = lower[:4]
+    start = request.get("ExclusiveStartKey")
+    if start is not None:
+        check_start_key(table, index, start)
+        position = position_of(table, index, start)
+        if not lower <= position < upper:
+            raise errors.validation("The provided starting key is outside query boundaries based on provided conditions")
+        lower = position + b"\0"
+    page = yield from read_page(
+        context.view.scan(lower, upper, False),
+        request.get("Limit"),
+        filter_,
+        selection.shape,
+        selection.counting,
+        selection.fetch(context.view, table, None),
+    )
+    return Plan(reply=page_reply(request, table, index, page), reads=[prefix])
+
+
+def segment_of(request: Request) -> tuple[int, int]:
+    segment, total = request.get("Segment"), request.get("TotalSegments")
+    if segment is None and total is None:
+        return 0, 1
+    if segment is None:
+        raise errors.validation(
+            "The Segment parameter is required but was not present in the request when parameter TotalSegments is present"
+        )
+    if total is None:
+        raise errors.validation(
+            "The TotalSegments parameter is required but was not present in the request when Segment parameter is present"
+        )
+    assert 1 <= total <= SCAN_SEGMENTS_MAX
+    if segment >= total:
+        raise errors.validation(
+            "The Segment parameter is zero-based and must be less than parameter TotalSegments: "
+            f"Segment: {segment} is not less than TotalSegments: {total}"
+        )
+    return segment, total
+
+
+def _expressions(request: Request) -> tuple[Condition | None, Projection | None]:
+    names, values = request.get("ExpressionAttributeNames"), request.get("ExpressionAttributeValues")
+    filter_text, projection_text = request.get("FilterExpression"), request.get("ProjectionExpression")
+    filter_: Condition | None
+    projection: Projection | None
+    if filter_text is None and projection_text is None:
+        resolve.check_not_without_expression(request, "FilterExpression")
+        return legacy.condition_of_filter(request, "ScanFilter"), legacy.projection_of(request)
+    filter_ = compile_condition(filter_text, names, values, "FilterExpression") if filter_text is not None else None
+    projection = compile_projection(projection_text, names) if projection_text is not None else None
+    used_names = (filter_.used_names if filter_ else frozenset()) | (
+        projection.used_names if projection else frozenset()
+    )
+    resolve.check_all_used(names, values, used_names, filter_.used_values if filter_ else frozenset())
+    return filter_, projection
