@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
-from penstock.model.tables import Table
+from penstock.model.tables import Stream, Table
 
 Request: TypeAlias = dict[str, Any]  # The JSON edge: a request's members as they came, after its shape was checked.
 
@@ -38,6 +38,9 @@ class Plan(msgspec.Struct):
     deletes: list[bytes] = []
     changes: list[Change] = []
     counts: list[tuple[int, int, int]] = []  # (space, items added, bytes added), either may be negative.
+    tables: list[tuple[str, Table | None]] = []  # Definitions that change; None where a table goes.
+    streams: list[Stream] = []  # Streams that begin, change or end. A stream outlives its table by its retention.
+    dropped: list[int] = []  # Spaces whose keys all go, in one range each.
     meta: list[tuple[bytes, bytes | None]] = []  # META family; None deletes.
     reads: list[bytes] = []  # Prefixes that the reply depends on: an unsynced write under one delays the answer.
 
@@ -51,16 +54,35 @@ class View(Protocol):
     def table(self, name: str) -> Table:
         """The table, or ResourceNotFoundException. `name` may be an ARN."""
 
+    def find_table(self, name: str) -> Table | None: ...
+    def table_names(self) -> list[str]:
+        """All names, sorted."""
+
+    def counts(self, space: int) -> tuple[int, int]:
+        """(items, bytes) of a table or an index."""
+
+    def next_space(self) -> int:
+        """The first number that no space or stream has had. A plan takes as many as it needs from there on;
+        applying it moves the counter past them."""
+
+    def streams(self) -> list[Stream]:
+        """Every stream whose records are kept, ended ones among them, in order of their ids."""
+
+    def last_sequence(self) -> int: ...
     def get_meta(self, key: bytes) -> bytes | None: ...
+    def scan_changes(self, lower: bytes, upper: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Durable changes only: what could still be lost is seen by no consumer."""
 
 
 @dataclass(slots=True)
 class Context:
-    """What a decision is given from outside: the view, the time and fresh random text."""
+    """What a decision is given from outside: the view, the time, fresh random UUIDs, and where we claim to be."""
 
     view: View
     now_us: int
     fresh_id: Callable[[], str]
+    region: str = "us-east-1"
+    account: str = "000000000000"
 
 
 Slices: TypeAlias = Generator[None, None, Plan]

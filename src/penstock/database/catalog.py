@@ -1,0 +1,111 @@
+"""The catalogue: tables, streams, counters and the next free space, held in memory and written with each plan.
+
+META keys
+    table/NAME          a Table as JSON
+    stream/ID (4)       a Stream as JSON, kept until its last record is trimmed
+    counts/SPACE (4)    items (8) and bytes (8) of a table or an index, signed big-endian
+    next                the next free space or stream number (4)
+    sequence            the last sequence number given (12)
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import TypeVar
+
+import msgspec
+
+from penstock.errors import Corruption
+from penstock.model.keys import after
+from penstock.model.tables import Stream, Table
+from penstock.store.interface import Batch, Family, Store
+
+TABLE, STREAM, COUNTS, NEXT, SEQUENCE = b"table/", b"stream/", b"counts/", b"next", b"sequence"
+_COUNTS = struct.Struct(">qq")
+_U32 = struct.Struct(">I")
+_T = TypeVar("_T")
+
+
+class Catalog:
+    """What META says of tables and streams. Changed only by `apply`, with a plan's batch."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.tables: dict[str, Table] = {}
+        self.streams: dict[int, Stream] = {}
+        self.counts: dict[int, tuple[int, int]] = {}
+        self.names: list[str] = []
+        self.next_space = 1
+        self.last_sequence = 0
+        self.load()
+
+    def load(self) -> None:
+        """Everything from the store: when it is opened, and when a batch could not be written."""
+        store = self._store
+        for held in (self.tables, self.streams, self.counts):
+            held.clear()
+        for key, value in self._under(TABLE):
+            self.tables[key.decode()] = _decode(value, Table)
+        for key, value in self._under(STREAM):
+            self.streams[_U32.unpack(key)[0]] = _decode(value, Stream)
+        for key, value in self._under(COUNTS):
+            items, size = _COUNTS.unpack(value)
+            self.counts[_U32.unpack(key)[0]] = (items, size)
+        self.names = sorted(self.tables)
+        self.next_space = int.from_bytes(store.get(Family.META, NEXT) or b"\1", "big")
+        self.last_sequence = int.from_bytes(store.get(Family.META, SEQUENCE) or b"", "big")
+
+    def _under(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        for key, value in self._store.scan(Family.META, prefix, after(prefix)):
+            yield key[len(prefix) :], value
+
+    def put_table(self, batch: Batch, name: str, table: Table | None) -> None:
+        if table is None:
+            del self.tables[name]
+            batch.delete(Family.META, TABLE + name.encode())
+        else:
+            self.tables[name] = table
+            batch.put(Family.META, TABLE + name.encode(), msgspec.json.encode(table))
+            spaces = [table.space, *(index.space for index in table.indexes)]
+            if table.stream is not None:
+                spaces.append(table.stream.id)
+            self._take(batch, max(spaces))
+        self.names = sorted(self.tables)
+
+    def put_stream(self, batch: Batch, stream: Stream) -> None:
+        self.streams[stream.id] = stream
+        batch.put(Family.META, STREAM + _U32.pack(stream.id), msgspec.json.encode(stream))
+        self._take(batch, stream.id)
+
+    def drop_stream(self, batch: Batch, id_: int) -> None:
+        del self.streams[id_]
+        batch.delete(Family.META, STREAM + _U32.pack(id_))
+
+    def _take(self, batch: Batch, number: int) -> None:
+        if number >= self.next_space:
+            self.next_space = number + 1
+            batch.put(Family.META, NEXT, _U32.pack(self.next_space))
+
+    def count(self, batch: Batch, space: int, items: int, size: int) -> None:
+        old_items, old_size = self.counts.get(space, (0, 0))
+        counted = (old_items + items, old_size + size)
+        self.counts[space] = counted
+        batch.put(Family.META, COUNTS + _U32.pack(space), _COUNTS.pack(*counted))
+
+    def drop_space(self, batch: Batch, space: int) -> None:
+        lower, upper = _U32.pack(space), _U32.pack(space + 1)
+        batch.delete_range(Family.DATA, lower, upper)
+        batch.delete(Family.META, COUNTS + lower)
+        self.counts.pop(space, None)
+
+    def put_sequence(self, batch: Batch, sequence: int) -> None:
+        self.last_sequence = sequence
+        batch.put(Family.META, SEQUENCE, sequence.to_bytes(12, "big"))
+
+
+def _decode(value: bytes, type_: type[_T]) -> _T:
+    try:
+        return msgspec.json.decode(value, type=type_)
+    except msgspec.DecodeError as error:
+        raise Corruption(f"the catalogue's {type_.__name__} record cannot be read: {error}") from error

@@ -1,0 +1,238 @@
+"""The database: requests in, decisions applied, answers out once they are durable. The only writer of its store.
+
+One thread, or one lock, stands around everything here: a request is decided against the state that the last one left
+and applied before the next one is looked at. That is the whole of its concurrency control, and why histories replay.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator
+
+import orjson
+
+from penstock import errors
+from penstock.database.actions import Action
+from penstock.database.catalog import Catalog
+from penstock.database.group_commit import GroupCommit
+from penstock.engine.changes import change_key, next_sequence, sequence_in_key
+from penstock.engine.plans import Context, Plan, Slices
+from penstock.errors import Corruption, ServiceError, StoreUnavailable
+from penstock.model.tables import Stream, Table
+from penstock.operations.json_door import parse_body
+from penstock.ports import Clock
+from penstock.store.interface import Batch, Family, Store
+
+log = logging.getLogger("penstock.database")
+
+SLICE_S = 0.002  # How long one read may hold the database before others get their turn.
+Done = Callable[[int, bytes], None]
+
+# Errors that tell what a write did: they wait for its sync as an answer would.
+REVEALING = frozenset(
+    {
+        "ConditionalCheckFailedException",
+        "TransactionCanceledException",
+        "DuplicateItemException",
+        "ResourceInUseException",
+        "ResourceNotFoundException",
+    }
+)
+
+
+class StoreView:
+    """`engine.plans.View` over the store as it stands."""
+
+    __slots__ = ("_catalog", "_commit", "_get", "_store", "get")
+
+    def __init__(self, store: Store, catalog: Catalog, commit: GroupCommit) -> None:
+        self._store, self._catalog, self._commit = store, catalog, commit
+        read, data = store.get, Family.DATA
+        self.get: Callable[[bytes], bytes | None] = lambda key: read(data, key)
+
+    def get_many(self, keys: list[bytes]) -> list[bytes | None]:
+        return self._store.get_many(Family.DATA, keys)
+
+    def scan(self, lower: bytes, upper: bytes, reverse: bool) -> Iterator[tuple[bytes, bytes]]:
+        return self._store.scan(Family.DATA, lower, upper, reverse=reverse)
+
+    def table(self, name: str) -> Table:
+        table = self._catalog.tables.get(name)
+        if table is None:
+            table = self.find_table(name)
+            if table is None:
+                raise errors.table_not_found()
+        return table
+
+    def find_table(self, name: str) -> Table | None:
+        if name.startswith("arn:"):
+            name = name.rpartition(":table/")[2]
+        return self._catalog.tables.get(name)
+
+    def table_names(self) -> list[str]:
+        return self._catalog.names
+
+    def counts(self, space: int) -> tuple[int, int]:
+        return self._catalog.counts.get(space, (0, 0))
+
+    def next_space(self) -> int:
+        return self._catalog.next_space
+
+    def streams(self) -> list[Stream]:
+        return [self._catalog.streams[id_] for id_ in sorted(self._catalog.streams)]
+
+    def last_sequence(self) -> int:
+        return self._catalog.last_sequence
+
+    def get_meta(self, key: bytes) -> bytes | None:
+        return self._store.get(Family.META, key)
+
+    def scan_changes(self, lower: bytes, upper: bytes) -> Iterator[tuple[bytes, bytes]]:
+        durable = self._commit.synced_sequence
+        for key, value in self._store.scan(Family.CHANGES, lower, upper):
+            if sequence_in_key(key) > durable:
+                return
+            yield key, value
+
+
+class Database:
+    """`ports.Endpoint` over a store. `defer` runs a call soon, after others had their turn."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        actions: dict[str, Action],
+        kick: Callable[[], None],
+        defer: Callable[[Callable[[], None]], None],
+        fresh_id: Callable[[], str],
+        *,
+        waits_for_sync: bool = True,
+    ) -> None:
+        self.store, self.clock = store, clock
+        self.catalog = Catalog(store)
+        self.commit = GroupCommit(store, kick, self.catalog.last_sequence)
+        self.view = StoreView(store, self.catalog, self.commit)
+        self._actions = actions
+        self._defer = defer
+        self._waits = waits_for_sync
+        self._context = Context(self.view, 0, fresh_id)
+        self.on_applied: deque[Callable[[Plan], None]] = deque()
+
+    def context(self) -> Context:
+        """For decisions that no request asked for: time to live, backfill."""
+        self._context.now_us = self.clock.now_us()
+        return self._context
+
+    def start(self, target: str, body: bytes, done: Done, wait_ms: int = 0) -> None:
+        try:
+            action = self._actions.get(target)
+            if action is None:
+                raise errors.unknown_operation()
+            request = parse_body(body)
+            self._context.now_us = self.clock.now_us()
+            outcome = action(request, self._context)
+            if type(outcome) is Plan:
+                self._settle(outcome, done)
+            else:
+                self._step(outcome, done)  # type: ignore[arg-type]
+        except errors.PenstockError as error:
+            self._fail(error, done)
+
+    def _step(self, slices: Slices, done: Done) -> None:
+        """Run a read until its slice is used up; the rest comes after others had their turn."""
+        monotonic_s = self.clock.monotonic_s
+        until = monotonic_s() + SLICE_S
+        try:
+            while monotonic_s() < until:
+                next(slices)
+        except StopIteration as finished:
+            self._settle(finished.value, done)
+        except errors.PenstockError as error:
+            self._fail(error, done)
+        else:
+            self._defer(lambda: self._step(slices, done))
+
+    def _settle(self, plan: Plan, done: Done) -> None:
+        """Apply the plan and answer when everything that the answer says is durable."""
+        commit = self.commit
+        if self.apply(plan):
+            group = commit.open
+        else:
+            waited = commit.group_of(plan.reads) if plan.reads else None
+            if waited is None:
+                done(200, plan.reply)
+                return
+            group = waited
+        if not self._waits:
+            done(200, plan.reply)
+            return
+        reply = plan.reply
+        group.waiters.append(lambda error: done(200, reply) if error is None else self._fail(error, done))
+
+    def _fail(self, error: errors.PenstockError, done: Done) -> None:
+        status, body = error_reply(error)
+        group = self.commit.last_group()
+        if group is not None and self._waits and isinstance(error, ServiceError) and error.code in REVEALING:
+            group.waiters.append(lambda _: done(status, body))
+        else:
+            done(status, body)
+
+    def apply(self, plan: Plan) -> bool:
+        """Write the plan as one batch; False where it changes nothing."""
+        if not (plan.puts or plan.deletes or plan.meta or plan.tables or plan.streams or plan.dropped):
+            return False
+        batch, data, catalog = self.store.batch(), Family.DATA, self.catalog
+        put = batch.put
+        for key in plan.deletes:
+            batch.delete(data, key)
+        for key, value in plan.puts:
+            put(data, key, value)
+        sequence = catalog.last_sequence
+        for change in plan.changes:
+            sequence = next_sequence(sequence, self._context.now_us)
+            put(Family.CHANGES, change_key(change.stream, change.shard, sequence), change.body)
+        if plan.changes:
+            catalog.put_sequence(batch, sequence)
+        for space, added, size in plan.counts:
+            catalog.count(batch, space, added, size)
+        if plan.tables or plan.streams or plan.dropped or plan.meta:
+            self._define(plan, batch)
+        try:
+            self.store.write(batch)
+        except StoreUnavailable:
+            # Nothing was written: what is held in memory goes back to what the disk says.
+            catalog.load()
+            raise
+        self.commit.applied([key for key, _ in plan.puts] + plan.deletes, sequence)
+        for listener in self.on_applied:
+            listener(plan)
+        return True
+
+    def _define(self, plan: Plan, batch: Batch) -> None:
+        for name, table in plan.tables:
+            self.catalog.put_table(batch, name, table)
+        for stream in plan.streams:
+            self.catalog.put_stream(batch, stream)
+        for space in plan.dropped:
+            self.catalog.drop_space(batch, space)
+        for key, meta in plan.meta:
+            if meta is None:
+                batch.delete(Family.META, key)
+            else:
+                batch.put(Family.META, key, meta)
+
+
+def error_reply(error: errors.PenstockError) -> tuple[int, bytes]:
+    """The one place where an error becomes JSON."""
+    if isinstance(error, ServiceError):
+        body = {"__type": error.namespace + error.code, **error.extra}
+        if error.message is not None:
+            body["Message" if error.code == "TransactionCanceledException" else "message"] = error.message
+        return error.status, orjson.dumps(body)
+    if isinstance(error, Corruption):
+        log.error("damage on disk: %s", error)
+    else:
+        log.error("the request could not be carried out: %s", error)
+    return error_reply(errors.internal(str(error)))

@@ -1,0 +1,142 @@
+"""Group commit: many batches, one sync, and nobody is answered, or sees another's write, before it is durable.
+
+    open      the group that batches join as they are applied
+    syncing   the group that a sync is under way for; there is at most one
+
+G1. A batch belongs to the group that was open when it was applied; the group's callers are told after its sync.
+G2. A read of a key that an unsynced batch touched waits for that batch's group, so nothing is seen that a power cut
+    could take back. What a key is, is a prefix of 8 bytes (one partition) or of 4 (one space).
+G3. Groups finish in order: who waits for a group may rely on everything before it.
+
+`begin` and `finish` are called where the database is called (one thread, or under its lock); the sync between them is
+called from anywhere.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+
+from penstock.errors import StoreUnavailable
+from penstock.store.interface import Store
+
+Waiter = Callable[[StoreUnavailable | None], None]
+
+
+class Group:
+    """Batches that one sync covers."""
+
+    __slots__ = ("prefixes", "sequence", "waiters")
+
+    def __init__(self) -> None:
+        self.prefixes: set[bytes] = set()
+        self.waiters: list[Waiter] = []
+        self.sequence = 0
+
+
+class GroupCommit:
+    """The two groups and who waits for them. `kick` is called when the open group begins to need a sync."""
+
+    def __init__(self, store: Store, kick: Callable[[], None], synced_sequence: int) -> None:
+        self.store = store
+        self._kick = kick
+        self.open = Group()
+        self.syncing: Group | None = None
+        self.synced_sequence = synced_sequence
+
+    def applied(self, keys: Iterable[bytes], sequence: int) -> None:
+        """A batch that touched `keys` was applied."""
+        group = self.open
+        if not group.prefixes:
+            self._kick()
+        prefixes = group.prefixes
+        for key in keys:
+            prefixes.add(key[:8])
+            prefixes.add(key[:4])
+        prefixes.add(b"")
+        group.sequence = max(group.sequence, sequence)
+
+    def group_of(self, reads: Iterable[bytes]) -> Group | None:
+        """The last group that touched any of these prefixes and is not synced yet."""
+        if self.open.prefixes:
+            for key in reads:
+                if key[:8] in self.open.prefixes:
+                    return self.open
+        if self.syncing is not None:
+            for key in reads:
+                if key[:8] in self.syncing.prefixes:
+                    return self.syncing
+        return None
+
+    def last_group(self) -> Group | None:
+        return self.open if self.open.prefixes else self.syncing
+
+    def begin(self) -> Group | None:
+        """The group to sync now, or None: nothing to do, or a sync is under way."""
+        if self.syncing is not None or not self.open.prefixes:
+            return None
+        group, self.open = self.open, Group()
+        self.syncing = group
+        return group
+
+    def finish(self, group: Group, error: StoreUnavailable | None) -> None:
+        assert group is self.syncing
+        self.syncing = None
+        if error is None:
+            self.synced_sequence = max(self.synced_sequence, group.sequence)
+        for waiter in group.waiters:
+            waiter(error)
+        if self.open.prefixes:
+            self._kick()
+
+    def sync(self) -> StoreUnavailable | None:
+        try:
+            self.store.sync()
+        except StoreUnavailable as error:
+            return error
+        return None
+
+
+class SyncThread:
+    """Runs the syncs of a database that lives on an event loop: `post` brings a call back to the loop's thread."""
+
+    def __init__(self, post: Callable[[Callable[[], None]], None]) -> None:
+        self._post = post
+        self._wake = threading.Semaphore(0)
+        self._stopping = False
+        self._commit: GroupCommit | None = None
+        self._thread = threading.Thread(target=self._run, name="penstock-sync", daemon=True)
+        self._group: Group | None = None
+
+    def start(self, commit: GroupCommit) -> None:
+        self._commit = commit
+        self._thread.start()
+
+    def kick(self) -> None:
+        """On the loop's thread. One loop iteration later, so that all requests already read join the group."""
+        self._post(self._begin)
+
+    def _begin(self) -> None:
+        assert self._commit is not None
+        group = self._commit.begin()
+        if group is not None:
+            self._group = group
+            self._wake.release()
+
+    def _run(self) -> None:
+        assert self._commit is not None
+        commit = self._commit
+        while True:
+            self._wake.acquire()
+            if self._stopping:
+                return
+            group = self._group
+            assert group is not None
+            error = commit.sync()
+            self._post(lambda group=group, error=error: commit.finish(group, error))  # type: ignore[misc]
+
+    def stop(self) -> None:
+        self._stopping = True
+        self._wake.release()
+        if self._thread.is_alive():
+            self._thread.join()

@@ -1,0 +1,71 @@
+"""Opening a data directory as a database that lives on an event loop: store, actions, sync thread and sweeps together."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from penstock.database.actions import load
+from penstock.database.database import Database, Done
+from penstock.database.group_commit import SyncThread
+from penstock.database.jobs import JOBS
+from penstock.database.sweeps import Sweeper
+from penstock.ports import Clock
+from penstock.store.interface import Store
+from penstock.store.rocks import open_store
+
+PROCESS_SYNC_S = 0.05  # durability="process": a power cut may take this much.
+
+
+class SystemClock:
+    """`ports.Clock` of the machine."""
+
+    def now_us(self) -> int:
+        return time.time_ns() // 1000
+
+    def monotonic_s(self) -> float:
+        return time.monotonic()
+
+
+def fresh_id() -> str:
+    return str(uuid.uuid4())
+
+
+class ServedDatabase:
+    """`ports.Endpoint` on an event loop. `post` brings a call to the loop's thread, from any thread."""
+
+    def __init__(
+        self, store: Store, clock: Clock, post: Callable[[Callable[[], None]], None], durability: str
+    ) -> None:
+        self._syncs = SyncThread(post)
+        self.store = store
+        self.database = Database(
+            store, clock, load(), self._syncs.kick, post, fresh_id, waits_for_sync=durability == "power"
+        )
+        self._syncs.start(self.database.commit)
+        self._sweeper = Sweeper(self.database, JOBS)
+        self.start: Callable[..., None] = self.database.start
+
+    def tick(self) -> float:
+        return self._sweeper.tick()
+
+    def close(self) -> None:
+        """Call after the last answer is out."""
+        self._syncs.stop()
+        self.store.sync()
+        self.store.close()
+
+
+def open_database(
+    folder: Path,
+    *,
+    post: Callable[[Callable[[], None]], None],
+    clock: Clock | None = None,
+    durability: str = "power",
+) -> ServedDatabase:
+    return ServedDatabase(open_store(folder), clock or SystemClock(), post, durability)
+
+
+__all__ = ["Done", "ServedDatabase", "SystemClock", "open_database"]
