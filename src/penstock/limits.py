@@ -11,6 +11,7 @@ PARTITION_KEY_BYTES_MAX = 2048  # [C]
 SORT_KEY_BYTES_MAX = 1024  # [C]
 NESTING_DEPTH_MAX = 32  # [C] Attributes nested up to 32 levels deep.
 NUMBER_DIGITS_MAX = 38  # [C] Number precision.
+ATTRIBUTE_NAME_BYTES_MAX = 65535  # [C] Attribute names: up to 64 KB; 65,535 is the longest that AWS takes.
 EXPRESSION_BYTES_MAX = 4096  # [E] Longest expression string.
 EXPRESSION_OPERATORS_MAX = 300  # [E] Operators and functions in one expression.
 EXPRESSION_OPERANDS_IN_MAX = 100  # [E] Operands of IN.

@@ -109,6 +109,26 @@ def subtract(left: str, right: str) -> str:
     return text_of(_EXACT.subtract(Decimal(left), Decimal(right)))
 
 
+def size(text: str) -> int:
+    """What AWS counts for canonical text: a byte for each two digits, one more, and one for a minus sign.
+
+    "approximately (1 byte per two significant digits) + (1 byte)": developerguide/CapacityUnitCalculations.
+    Digits are paired at the point, so that 100 is one pair and 1.5 is two; 21 bytes is the most.
+    """
+    if text == "0":
+        return 1
+    below = text[0] == "-"
+    whole, _, fraction = (text[1:] if below else text).partition(".")
+    pairs = (len(fraction) + 1) // 2
+    if not fraction:
+        pairs = (len(whole) + 1) // 2 - (len(whole) - len(whole.rstrip("0"))) // 2
+    elif whole == "0":
+        pairs -= (len(fraction) - len(fraction.lstrip("0"))) // 2
+    else:
+        pairs += (len(whole) + 1) // 2
+    return min(pairs + 1 + below, 21)
+
+
 _ABOVE = [bytes((3, exponent - EXPONENT_MIN)) for exponent in range(EXPONENT_MIN, EXPONENT_MAX + 1)]
 _BELOW = [bytes((1, EXPONENT_MAX - exponent)) for exponent in range(EXPONENT_MIN, EXPONENT_MAX + 1)]
 _ZERO = b"\x02"
