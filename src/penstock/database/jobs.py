@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from penstock.database.backfill import backfill
 from penstock.database.database import Database
+from penstock.database.idempotency import forget_tokens
 from penstock.database.sweeps import Job
 
-JOBS: list[Callable[[Database], Job]] = [backfill]
+JOBS: list[Callable[[Database], Job]] = [backfill, forget_tokens]

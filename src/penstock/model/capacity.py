@@ -45,6 +45,12 @@ class Consumed:
         for name, units in other.by_index.items():
             self.add_index(name, units, name in other.global_names)
 
+    def double(self) -> None:
+        """What a transaction pays: each unit twice, to prepare and to commit."""
+        self.table *= 2
+        for name in self.by_index:
+            self.by_index[name] *= 2
+
     @property
     def total(self) -> float:
         return self.table + sum(self.by_index.values())

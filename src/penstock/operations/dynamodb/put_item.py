@@ -26,6 +26,7 @@ def run(request: Request, context: Context) -> Plan:
     old = Old(context.view.get(key))
     check_condition(condition, old, request)
     plan, consumed = write_plan(), consumed_for(request, table)
+    plan.reads = [key]  # A write that changes nothing still waits for what it found to be durable.
     plan_put(plan, table, key, old, item, consumed)
     attributes = item_json(old) if wants_old and old.record is not None else None
     return reply_to_write(plan, request, table, item, consumed, attributes)

@@ -28,6 +28,7 @@ def run(request: Request, context: Context) -> Plan:
     check_condition(condition, old, request)
     new = updated(update, old, request["Key"])
     plan, consumed = write_plan(), consumed_for(request, table)
+    plan.reads = [key]  # A write that changes nothing still waits for what it found to be durable.
     plan_put(plan, table, key, old, new, consumed, "to update ")
     attributes = _returned(request.get("ReturnValues", "NONE"), update, old, new)
     return reply_to_write(plan, request, table, request["Key"], consumed, attributes)
