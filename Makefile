@@ -1,0 +1,33 @@
+# Two commands matter: `make test` sets everything up and runs every check; `make up` sets up and runs the product.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: setup test test-long check lint types unit bench up clean
+
+setup: .venv/ready
+
+# The stamp holds until the lock or the project file changes.
+.venv/ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Penstock needs Python 3.11 or newer; set PYTHON=")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@touch $@
+
+lint: setup
+	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check src tests
+
+types: setup
+	$(BIN)/mypy
+
+unit: setup
+	$(BIN)/python -m pytest -n 2 -m "not long"
+
+test: lint types unit
+
+test-long: setup
+	$(BIN)/python -m pytest -n 2
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,28 @@
+"""The house rules that a machine can check, over the whole source tree: see tests/tidy.py for each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.tidy import Policy, check
+
+SOURCE = Path(__file__).parent.parent / "src"
+
+# Lowest first. A package imports only from the packages above it in this list.
+LAYERS = tuple(
+    (name,)
+    for name in (
+        "errors limits ports model expressions partiql engine operations store database wire server connect app "
+        "metrics events lake sql features models serving console run cli testing"
+    ).split()
+)
+
+PURE = frozenset({"model", "expressions", "partiql", "engine", "operations", "wire", "app"})
+
+# What is over a limit today. This list only shrinks.
+DEBT: dict[str, int] = {}
+
+
+# Why: a rule that nobody checks is a wish.
+def test_the_source_keeps_the_house_rules() -> None:
+    assert check(SOURCE, Policy(package="penstock", layers=LAYERS, pure=PURE, debt=DEBT)) == []
