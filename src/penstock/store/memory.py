@@ -17,9 +17,10 @@ from penstock.store.interface import Batch, Family
 class MemoryBatch:
     """A list of steps, applied in order."""
 
-    __slots__ = ("steps",)
+    __slots__ = ("steps", "written")
 
     def __init__(self) -> None:
+        self.written = False
         self.steps: list[tuple[str, Family, bytes, bytes]] = []
 
     def put(self, family: Family, key: bytes, value: bytes) -> None:
@@ -47,36 +48,61 @@ class _Run:
 
 
 class MemoryStore:
-    """Store in memory. A folder given to `checkpoint` is refused: there is nothing to link."""
+    """Store in memory. `checkpoint` is refused: there are no files to link."""
 
     def __init__(self) -> None:
         self._runs = [_Run({}, []) for _ in Family]
         self._closed = False
 
     def get(self, family: Family, key: bytes) -> bytes | None:
-        return self._runs[family].values.get(key)
+        return self._run(family).values.get(key)
 
     def get_many(self, family: Family, keys: Sequence[bytes]) -> list[bytes | None]:
-        values = self._runs[family].values
+        values = self._run(family).values
         return [values.get(key) for key in keys]
 
+    def _run(self, family: Family) -> _Run:
+        if self._closed:
+            raise UsageError("the store is closed")
+        return self._runs[family]
+
     def scan(
-        self, family: Family, lower: bytes, upper: bytes, *, reverse: bool = False
+        self, family: Family, lower: bytes, upper: bytes | None, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
-        run = self._runs[family]
-        start, stop = bisect_left(run.keys, lower), bisect_left(run.keys, upper)
-        if start >= stop:
-            return iter(())
+        run = self._run(family)
+        places = _places(run, lower, upper, reverse)
         run.scans += 1
-        return _pairs(run, range(start, stop)[::-1] if reverse else range(start, stop))
+        return _pairs(run, places)
+
+    def page(
+        self,
+        family: Family,
+        lower: bytes,
+        upper: bytes | None,
+        *,
+        reverse: bool = False,
+        count_max: int,
+        bytes_max: int,
+    ) -> tuple[list[tuple[bytes, bytes]], bool]:
+        run = self._run(family)
+        pairs: list[tuple[bytes, bytes]] = []
+        room = bytes_max
+        for place in _places(run, lower, upper, reverse):
+            if room <= 0 or len(pairs) >= count_max:
+                return pairs, True
+            key = run.keys[place]
+            pairs.append((key, run.values[key]))
+            room -= len(run.values[key])
+        return pairs, False
 
     def batch(self) -> Batch:
         return MemoryBatch()
 
     def write(self, batch: Batch) -> None:
         assert isinstance(batch, MemoryBatch)
+        assert not batch.written, "a batch is written once"
         for name, family, first, second in batch.steps:
-            run = self._runs[family]
+            run = self._run(family)
             if run.scans:
                 run = self._runs[family] = run.copy()
             if name == "put":
@@ -87,19 +113,27 @@ class MemoryStore:
                 if run.values.pop(first, None) is not None:
                     del run.keys[bisect_left(run.keys, first)]
             else:
-                start, stop = bisect_left(run.keys, first), bisect_left(run.keys, second)
-                for key in run.keys[start:stop]:
-                    del run.values[key]
-                del run.keys[start:stop]
+                places = _places(run, first, second, False)
+                for place in places:
+                    del run.values[run.keys[place]]
+                del run.keys[places.start : places.stop]
+        batch.written = True
 
     def sync(self) -> None:
-        return None
+        if self._closed:
+            raise UsageError("the store is closed")
 
     def checkpoint(self, folder: Path) -> None:
         raise UsageError("a store in memory has no files to link into a checkpoint")
 
     def close(self) -> None:
         self._closed = True
+
+
+def _places(run: _Run, lower: bytes, upper: bytes | None, reverse: bool) -> range:
+    start = bisect_left(run.keys, lower)
+    stop = len(run.keys) if upper is None else bisect_left(run.keys, upper)
+    return range(start, max(start, stop))[:: -1 if reverse else 1]
 
 
 def _pairs(run: _Run, places: range) -> Iterator[tuple[bytes, bytes]]:

@@ -1,16 +1,22 @@
 """The store on RocksDB, and the only importer of rocksdict.
 
-A data directory holds:
+What a data directory holds is told in directory.py, the settings in options.py. Opening it goes in this
+order, so that nothing is changed before it is known to be whole:
 
-    FORMAT        the format number of everything else; a newer one is refused
-    OWNER         locked by the process that has the store open, with its id inside
-    SYNCED        the high-water mark: the last batch that a sync covered
-    rocks/        RocksDB's own files: one column family per `Family`
+    lock OWNER → read FORMAT → read SYNCED → prove the log (log.py), cutting a tail that was never synced
+    → open RocksDB, which checks MANIFEST, tables' footers and every checksum in the log → compare with SYNCED
+
+Tables are checked block by block when they are read (`store/check.py` reads them all).
+
+A full disk: RocksDB refuses writes, serves reads, and looks every few seconds whether there is room again
+(measured: writes resumed 5 s after space was freed). Any other failed write to the log leaves the store
+read-only until it is opened again, because what the kernel holds of the file is then unknown.
 """
 
 from __future__ import annotations
 
 import shutil
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -18,21 +24,31 @@ from typing import Any
 
 import rocksdict
 
-from penstock.errors import Corruption, PenstockError, StoreUnavailable
+from penstock.errors import Corruption, StoreUnavailable, UsageError
+from penstock.store import directory, log
 from penstock.store.interface import Batch, Family
+from penstock.store.options import CACHE_BYTES, options_text
 
-CACHE_BYTES = 128 << 20
 NAMES = {Family.DATA: "default", Family.CHANGES: "changes", Family.META: "meta"}
+NUMBERS = "numbers"  # A family of one key: the number of the last batch, for log.py.
 
 
 def open_store(folder: Path, *, cache_bytes: int = CACHE_BYTES, read_only: bool = False) -> RocksStore:
-    """Opens the store in `folder`, making it where there is none."""
-    folder.mkdir(parents=True, exist_ok=True)
-    return RocksStore(folder, cache_bytes, read_only)
+    """Opens the store in `folder`, making it where there is none. Many may read, or one may write."""
+    if not read_only:
+        folder.mkdir(parents=True, exist_ok=True)
+    elif not folder.is_dir():
+        raise UsageError(f"{folder} holds no Penstock data")
+    owner = directory.claim(folder, shared=read_only)
+    try:
+        return RocksStore(folder, owner, cache_bytes, read_only)
+    except BaseException:
+        directory.release(owner)
+        raise
 
 
 class RocksBatch:
-    """Batch over RocksDB's own: what is put here is in its write-ahead form at once."""
+    """Batch over RocksDB's own: what is put here is in the form of its log at once."""
 
     __slots__ = ("_handles", "raw")
 
@@ -47,31 +63,72 @@ class RocksBatch:
         self.raw.delete(key, self._handles[family])
 
     def delete_range(self, family: Family, lower: bytes, upper: bytes) -> None:
-        self.raw.delete_range(lower, upper, self._handles[family])
+        if lower < upper:  # RocksDB takes a range that ends before it begins for an invalid batch.
+            self.raw.delete_range(lower, upper, self._handles[family])
 
 
 class RocksStore:
-    """Store over RocksDB. Made by `open_store`."""
+    """Store over RocksDB. Made by `open_store`, which holds the directory's lock."""
 
-    def __init__(self, folder: Path, cache_bytes: int, read_only: bool) -> None:
+    def __init__(self, folder: Path, owner: int, cache_bytes: int, read_only: bool) -> None:
         self.folder = folder
         self._read_only = read_only
+        self._owner = owner
         self._sync_lock = threading.Lock()
-        cache = rocksdict.Cache(cache_bytes)
-        access = rocksdict.AccessType
+        directory.check_format(folder, create=not read_only)
+        self._mark = directory.Mark(folder, read_only=read_only)
         try:
-            self._db = rocksdict.Rdict(
-                str(folder / "rocks"),
-                _options(cache),
-                {name: _options(cache) for name in NAMES.values()},
-                access.read_only(False) if read_only else access.read_write(),
-            )
-        except Exception as error:
-            raise translated(error) from error
-        self._families = [self._db.get_column_family(NAMES[family]) for family in Family]
-        self._handles = [self._db.get_column_family_handle(NAMES[family]) for family in Family]
+            self._open(cache_bytes)
+        except BaseException:
+            self._mark.close()
+            raise
+
+    def _open(self, cache_bytes: int) -> None:
+        files = self.folder / "rocks"
+        mark = self._mark.read()
+        _check_present(files, self._mark)
+        if any(path.stat().st_size for path in log.log_files(files)):
+            self._db = self._opened_with_log(files, mark, cache_bytes)
+        else:
+            self._db = _rdict(files, cache_bytes, self._read_only)
+        names = [NAMES[family] for family in Family] + [NUMBERS]
+        self._families = [self._db.get_column_family(name) for name in names]
+        self._handles = [self._db.get_column_family_handle(name) for name in names]
+        self._numbers = self._handles[-1]
         self._gets: list[Callable[..., Any]] = [family.get for family in self._families]
         self._write = self._db.write
+        value = self._gets[-1](log.NUMBER_KEY)
+        self._written = self._synced = 0 if value is None else log.number_of(value)
+        if self._written < mark or (self._mark.is_new and self._written):
+            raise Corruption(
+                f"{self.folder}: lost synced tail: the last batch is {self._written}, and {mark} was synced"
+                if self._written < mark
+                else f"{self._mark.path} is missing"
+            )
+        if not self._read_only:
+            self._mark.write(self._written, durable=True)  # Replay has put what it found into synced tables.
+            directory.sync_folder(self.folder)
+
+    def _opened_with_log(self, files: Path, mark: int, cache_bytes: int) -> Any:
+        """RocksDB, after its log was proved."""
+        in_tables = _number_in_tables(files)
+        self._settle(log.prove(log.log_files(files), mark, in_tables))
+        try:
+            return _rdict(files, cache_bytes, self._read_only)
+        except Corruption:
+            # A checksum in the log that fails may be a torn write that was never synced: then there is a cut.
+            cut = log.prove(log.log_files(files), mark, in_tables, sum_all=True)
+            if cut is None:
+                raise
+            self._settle(cut)
+        return _rdict(files, cache_bytes, self._read_only)
+
+    def _settle(self, cut: log.Cut | None) -> None:
+        if cut is None:
+            return
+        if self._read_only:
+            raise UsageError(f"{self.folder} was not closed properly: open it for writing once, then read it")
+        cut.apply()
 
     def get(self, family: Family, key: bytes) -> bytes | None:
         try:
@@ -86,50 +143,113 @@ class RocksStore:
             raise translated(error) from error
 
     def scan(
-        self, family: Family, lower: bytes, upper: bytes, *, reverse: bool = False
+        self, family: Family, lower: bytes, upper: bytes | None, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
-        if lower >= upper:
-            return iter(())
-        # Only the upper bound: in rocksdict 0.3.29 set_iterate_lower_bound sets the upper one.
+        cursor = self._cursor(family, lower, upper, reverse)
+        return _pairs_backwards(cursor, lower) if reverse else _pairs(cursor)
+
+    def page(
+        self,
+        family: Family,
+        lower: bytes,
+        upper: bytes | None,
+        *,
+        reverse: bool = False,
+        count_max: int,
+        bytes_max: int,
+    ) -> tuple[list[tuple[bytes, bytes]], bool]:
+        cursor = self._cursor(family, lower, upper, reverse)
+        key, value, step = cursor.key, cursor.value, cursor.prev if reverse else cursor.next
+        pairs: list[tuple[bytes, bytes]] = []
+        add, room = pairs.append, bytes_max
+        while (at := key()) is not None:
+            if reverse and at < lower:
+                return pairs, False
+            if room <= 0 or len(pairs) >= count_max:
+                return pairs, True
+            held = value()
+            add((at, held))
+            room -= len(held)
+            step()
+        _raise_if_damaged(cursor)
+        return pairs, False
+
+    def _cursor(self, family: Family, lower: bytes, upper: bytes | None, reverse: bool) -> Any:
+        # Not Rdict.items(): it ends without a word where a block is damaged; a cursor has a status to ask
+        # for. Not set_iterate_lower_bound: in rocksdict 0.3.29 it sets the upper bound.
         bounds = rocksdict.ReadOptions()
-        bounds.set_iterate_upper_bound(upper)
-        # Not Rdict.items(): it ends without a word where a block is damaged. Here `status` is asked.
-        cursor = self._families[family].iter(bounds)
+        if upper is not None:
+            bounds.set_iterate_upper_bound(upper)
+        try:
+            cursor = self._families[family].iter(bounds)
+        except Exception as error:
+            raise translated(error) from error
         if reverse:
             cursor.seek_to_last()
-            return _pairs_backwards(cursor, lower)
-        cursor.seek(lower)
-        return _pairs(cursor)
+        else:
+            cursor.seek(lower)
+        return cursor
 
     def batch(self) -> Batch:
         return RocksBatch(self._handles)
 
     def write(self, batch: Batch) -> None:
         assert isinstance(batch, RocksBatch)
+        number, raw = self._written + 1, batch.raw
         try:
-            self._write(batch.raw)
+            raw.put(log.NUMBER_KEY, log.number_value(number, self._synced), self._numbers)
+            self._write(raw)
         except Exception as error:
             raise translated(error) from error
+        self._written = number
 
     def sync(self) -> None:
         with self._sync_lock:
+            number = self._written
+            if number == self._synced:
+                return
             try:
                 self._db.flush_wal(True)
             except Exception as error:
                 raise translated(error) from error
+            self._synced = number
+            self._mark.write(number)
 
     def checkpoint(self, folder: Path) -> None:
+        if folder.exists():
+            raise UsageError(f"{folder} exists already")
         partial = folder.with_name(folder.name + ".partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
+        number = self._written
         try:
             rocksdict.Checkpoint(self._db).create_checkpoint(str(partial / "rocks"))
         except Exception as error:
             raise translated(error) from error
+        mark = directory.Mark(partial)
+        mark.write(number, durable=True)
+        mark.close()
+        directory.write_format(partial)
         partial.rename(folder)
+        directory.sync_folder(folder.parent)
 
     def close(self) -> None:
-        self._db.close()
+        """Syncs, then writes out what is in memory, so that the next opening has nothing to replay."""
+        if self._owner < 0:
+            return
+        try:
+            if not self._read_only:
+                self.sync()
+                self._mark.write(self._synced, durable=True)
+        finally:
+            with self._sync_lock:
+                self._gets = self._handles = []  # A handle keeps RocksDB open.
+                self._numbers = self._write = None
+                for part in [*self._families, self._db]:
+                    _close(part)
+                self._mark.close()
+                directory.release(self._owner)
+                self._owner = -1
 
 
 def _pairs(cursor: Any) -> Iterator[tuple[bytes, bytes]]:
@@ -157,28 +277,73 @@ def _raise_if_damaged(cursor: Any) -> None:
         raise translated(error) from error
 
 
-def _options(cache: Any) -> Any:
-    blocks = rocksdict.BlockBasedOptions()
-    blocks.set_block_cache(cache)
-    blocks.set_bloom_filter(10, False)
-    blocks.set_data_block_index_type(rocksdict.DataBlockIndexType.binary_and_hash())
-    blocks.set_data_block_hash_ratio(0.75)
-    options = rocksdict.Options(raw_mode=True)
-    options.create_if_missing(True)
-    options.create_missing_column_families(True)
-    options.set_block_based_table_factory(blocks)
-    options.set_wal_recovery_mode(rocksdict.DBRecoveryMode.tolerate_corrupted_tail_records())
-    options.set_paranoid_checks(True)
-    options.set_max_total_wal_size(64 << 20)
-    options.set_write_buffer_size(32 << 20)
-    options.set_db_write_buffer_size(96 << 20)
-    options.set_keep_log_file_num(2)
-    return options
+def _check_present(files: Path, mark: directory.Mark) -> None:
+    """RocksDB makes a new, empty database where CURRENT is missing, whatever lies beside it."""
+    if (files / "CURRENT").exists():
+        return
+    if not mark.is_new or any(files.glob("*.sst")) or any(files.glob("*.log")):
+        raise Corruption(f"{files / 'CURRENT'} is missing")
 
 
-def translated(error: Exception) -> PenstockError:
-    """RocksDB's words as our errors: rocksdict raises bare `Exception` with RocksDB's status as text."""
+def _number_in_tables(files: Path) -> int:
+    """The number of the last batch that the tables hold without the log."""
+    with tempfile.TemporaryDirectory() as empty:
+        db = _rdict(files, 1 << 20, True, logs=empty)
+        numbers = db.get_column_family(NUMBERS)
+        value = numbers.get(log.NUMBER_KEY)
+        numbers.close()
+        db.close()
+    return 0 if value is None else log.number_of(value)
+
+
+def _rdict(files: Path, cache_bytes: int, read_only: bool, *, logs: str | None = None) -> Any:
+    """RocksDB opened with our settings, which rocksdict reads only from a file."""
+    # Blocks of 4 KB: the clock cache wants to know how big its entries are. Against LRU: a third less CPU
+    # per miss.
+    cache = rocksdict.Cache.new_hyper_clock_cache(cache_bytes, 4096)
+    families = [*NAMES.values(), NUMBERS]
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "OPTIONS-000001").write_text(options_text(families, verify_logs=logs is None))
+        options, of_families = rocksdict.Options.load_latest(folder, rocksdict.Env(), False, cache)
+    if logs is not None:
+        options.set_wal_dir(logs)
+    access = rocksdict.AccessType
+    try:
+        return rocksdict.Rdict(
+            str(files), options, of_families, access.read_only(False) if read_only else access.read_write()
+        )
+    except Exception as error:
+        raise _opening(error) from error
+
+
+def _close(part: Any) -> None:
+    try:
+        part.close()
+    except rocksdict.DbClosedError:
+        return
+    except Exception as error:
+        raise translated(error) from error
+
+
+def translated(error: Exception) -> Exception:
+    """RocksDB's words as our errors: rocksdict raises bare `Exception` with RocksDB's status as its text."""
     text = str(error)
-    if text.startswith("Corruption") or "checksum mismatch" in text:
+    if isinstance(error, rocksdict.DbClosedError):
+        return UsageError("the store is closed")
+    if type(error) is not Exception:
+        return error  # A caller's mistake, such as a str for a key.
+    if text.startswith("IO error: No such file") or "No such file or directory" in text:
         return Corruption(text)
-    return StoreUnavailable(text)
+    if text.startswith("IO error: No space left"):
+        return StoreUnavailable(f"the disk is full: {text}")
+    if text.startswith("IO error"):
+        return StoreUnavailable(text)
+    return Corruption(text)
+
+
+def _opening(error: Exception) -> Exception:
+    """On opening, RocksDB's lock is the one refusal that is somebody's doing."""
+    text = str(error)
+    if "lock hold by current process" in text or "While lock file" in text:
+        return UsageError(f"the store is still open, in this process or another: {text}")
+    return translated(error)

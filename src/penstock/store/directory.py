@@ -1,0 +1,129 @@
+"""The files of a data directory beside RocksDB's: whose it is, which format it has, how far it was synced.
+
+    FORMAT        text: `penstock N`. Written first, so that nothing else is ever read without it
+    OWNER         text: the process that has the store open. Locked (flock) as long as it has
+    SYNCED        the high-water mark: the number of the last batch that a sync covered
+    rocks/        RocksDB's own files
+
+SYNCED is one line of fixed width, `NNNNNNNNNNNNNNNNNNNN CCCCCCCC`: the number in decimal and its CRC-32. It
+is rewritten in place after every sync and lies in one disk sector, so it is never torn.
+
+D1. The mark never runs ahead: it is written after the sync that it tells of.
+D2. It survives `kill -9` at once, and power loss after at most `MARK_SYNC_S`: an fdatasync of its own after
+    each sync would double what a durable write costs (measured: 0.3 ms each). So a lost tail of the log is
+    detected always, but for batches synced in the last second before a power loss.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+import zlib
+from pathlib import Path
+
+from penstock.errors import Corruption, StoreUnavailable, UsageError
+
+FORMAT = 1
+MARK_SYNC_S = 1.0
+
+
+def claim(folder: Path, *, shared: bool = False) -> int:
+    """Locks the directory for this process, or says who has it. Returns what `release` takes."""
+    descriptor = os.open(folder / "OWNER", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = os.pread(descriptor, 200, 0).decode("ascii", "replace").strip() or "another process"
+        os.close(descriptor)
+        raise UsageError(f"{folder} is in use by {owner}") from None
+    if not shared:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, b"process %d\n" % os.getpid(), 0)
+    return descriptor
+
+
+def release(descriptor: int) -> None:
+    os.close(
+        descriptor
+    )  # The lock goes with the last descriptor; an explicit unlock would also free a fork's.
+
+
+def check_format(folder: Path, *, create: bool) -> None:
+    """Reads FORMAT, or writes it where the directory is new and may be made."""
+    path = folder / "FORMAT"
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        if any((folder / "rocks").glob("*")):
+            raise Corruption(f"{path} is missing beside a store's files") from None
+        if not create:
+            raise UsageError(f"{folder} holds no Penstock data") from None
+        write_format(folder)
+        return
+    name, _, number = text.decode("ascii", "replace").strip().partition(" ")
+    if name != "penstock" or not number.isdecimal():
+        raise Corruption(f"{path} does not name a format: {text[:40]!r}")
+    if int(number) != FORMAT:
+        raise UsageError(
+            f"{folder} has format {number}; this version of Penstock reads format {FORMAT}. "
+            "Open it with the version that wrote it, or a newer one."
+        )
+
+
+def write_format(folder: Path) -> None:
+    """Whole or not at all: a crash leaves no half-written FORMAT."""
+    partial = folder / "FORMAT.partial"
+    with partial.open("wb") as file:
+        file.write(b"penstock %d\n" % FORMAT)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.rename(folder / "FORMAT")
+    sync_folder(folder)
+    sync_folder(folder.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes names durable: a new file survives power loss only once its folder is synced too."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class Mark:
+    """The high-water mark in SYNCED."""
+
+    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
+        self.path = folder / "SYNCED"
+        self.is_new = not self.path.exists()
+        flags = os.O_RDONLY if read_only else os.O_RDWR | os.O_CREAT
+        self._descriptor = -1 if read_only and self.is_new else os.open(self.path, flags, 0o644)
+        self._synced_at = time.monotonic()
+
+    def read(self) -> int:
+        """The number of the last batch known to be synced; 0 in a new directory."""
+        if self.is_new:
+            return 0
+        text = os.pread(self._descriptor, 64, 0)
+        number, _, crc = text.partition(b" ")
+        if len(text) != 30 or not number.isdigit() or crc.rstrip() != b"%08x" % zlib.crc32(number):
+            raise Corruption(f"{self.path} does not hold a batch number: {text!r}")
+        return int(number)
+
+    def write(self, number: int, *, durable: bool = False) -> None:
+        text = b"%020d" % number
+        now = time.monotonic()
+        try:
+            os.pwrite(self._descriptor, b"%s %08x\n" % (text, zlib.crc32(text)), 0)
+            if durable or now - self._synced_at >= MARK_SYNC_S:
+                os.fdatasync(self._descriptor)
+                self._synced_at = now
+        except OSError as error:
+            raise StoreUnavailable(f"{self.path}: {error.strerror}") from error
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1

@@ -1,0 +1,65 @@
+"""RocksDB's settings, in RocksDB's own text: rocksdict has no setter for some of those that keep data safe.
+
+Memory is bounded by three numbers: the cache (blocks, indexes and filters of all families together), the
+write buffers (`WRITE_BUFFERS_BYTES`, all families together) and nothing else that grows with the data.
+Measured with 1 million items of 1 KB, read at random: 160 MB of cache, under 300 MB resident, opened in 0.01
+s.
+"""
+
+from __future__ import annotations
+
+CACHE_BYTES = 160 << 20
+WRITE_BUFFERS_BYTES = 64 << 20
+LOG_BYTES_MAX = 64 << 20  # Also bounds what opening after a crash has to replay: about half a second.
+
+# tolerate-corrupted-tail: a checksum that fails inside the log refuses to open. The default (point in time)
+#   stops there without a word. What it tolerates, and what it would skip, is settled before by store/log.py.
+# track_and_verify_wals: a log file that was closed and synced, and is gone or shorter, refuses to open.
+# atomic_flush: tables of all families hold the same batches, so that one number says what they cover.
+# bytes_per_sync: background writes reach the disk as they go, not in one burst that a commit's sync waits
+# behind.
+_DATABASE = f"""
+[Version]
+  rocksdb_version=9.8.4
+  options_file_version=1.1
+[DBOptions]
+  create_if_missing=true
+  create_missing_column_families=true
+  paranoid_checks=true
+  wal_recovery_mode=kTolerateCorruptedTailRecords
+  track_and_verify_wals_in_manifest=true
+  atomic_flush=true
+  max_total_wal_size={LOG_BYTES_MAX}
+  db_write_buffer_size={WRITE_BUFFERS_BYTES}
+  bytes_per_sync=1048576
+  max_background_jobs=2
+  stats_dump_period_sec=0
+  stats_persist_period_sec=0
+  keep_log_file_num=4
+  max_log_file_size=4194304
+"""
+
+# Bloom filter and hash index in blocks: 252k gets/s against 87k with defaults. Blocks of 4 KB: with 2 KB a
+# query of 20 costs a third more, and a get the same. LZ4 leaves alone what does not shrink by an eighth.
+_FAMILY = """
+[CFOptions "{name}"]
+  write_buffer_size={write_buffer_bytes}
+  compression=kLZ4Compression
+[TableOptions/BlockBasedTable "{name}"]
+  filter_policy=bloomfilter:10:false
+  data_block_index_type=kDataBlockBinaryAndHash
+  data_block_hash_table_util_ratio=0.75
+  block_size=4096
+  format_version=6
+  checksum=kXXH3
+  cache_index_and_filter_blocks=true
+  pin_l0_filter_and_index_blocks_in_cache=true
+"""
+
+
+def options_text(families: list[str], *, verify_logs: bool = True) -> str:
+    """The text of an OPTIONS file. Without `verify_logs`, tables can be opened apart from their logs."""
+    database = _DATABASE if verify_logs else _DATABASE.replace("manifest=true", "manifest=false")
+    return database.lstrip() + "".join(
+        _FAMILY.format(name=name, write_buffer_bytes=WRITE_BUFFERS_BYTES // 2) for name in families
+    )
