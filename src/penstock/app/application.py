@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from penstock.app import tables
+from penstock.app.access import Client
 from penstock.app.features import Feature, FeatureSet
 from penstock.app.handlers import ChangeHandler, Handler, HttpHandler
 from penstock.app.lake import CuratedTable, Delivery, LakeTable
 from penstock.app.predictors import Predictor
-from penstock.app.tables import Client, IndexSpec, Table
+from penstock.app.tables import IndexSpec, Table
 from penstock.errors import UsageError
 
 _F = TypeVar("_F", bound=Handler)

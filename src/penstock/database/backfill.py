@@ -59,7 +59,9 @@ def _entries(database: Database, table: Table, index: Index, records: list[bytes
     for record in records:
         item = items.decode(record)
         attributes = index.keys.partition + index.keys.sort
-        if any(attribute.name in item and attribute.type not in item[attribute.name] for attribute in attributes):
+        if any(
+            attribute.name in item and attribute.type not in item[attribute.name] for attribute in attributes
+        ):
             continue
         key = index_key(index, item, base_suffix(table.keys, item))
         if key is None or database.view.get(key) is not None:

@@ -67,10 +67,8 @@ class Catalog:
         else:
             self.tables[name] = table
             batch.put(Family.META, TABLE + name.encode(), msgspec.json.encode(table))
-            spaces = [table.space, *(index.space for index in table.indexes)]
-            if table.stream is not None:
-                spaces.append(table.stream.id)
-            self._take(batch, max(spaces))
+            stream = table.stream.id if table.stream is not None else 0
+            self._take(batch, max(*table.spaces, stream))
         self.names = sorted(self.tables)
 
     def put_stream(self, batch: Batch, stream: Stream) -> None:

@@ -19,7 +19,11 @@ def forget_tokens(database: Database) -> Job:
     while True:
         context = database.context()
         bound = TOKEN_EXPIRY + context.now_us.to_bytes(8, "big")
-        found = list(islice(database.store.scan(Family.META, TOKEN_EXPIRY, min(bound, after(TOKEN_EXPIRY))), STEP_TOKENS))
+        found = list(
+            islice(
+                database.store.scan(Family.META, TOKEN_EXPIRY, min(bound, after(TOKEN_EXPIRY))), STEP_TOKENS
+            )
+        )
         if found:
             plan = Plan(meta=[])
             for key, _ in found:

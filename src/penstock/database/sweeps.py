@@ -8,6 +8,7 @@ A job that is done for now yields the seconds until it wants to look again.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from penstock.database.database import SLICE_S, Database
@@ -16,21 +17,28 @@ Job: TypeAlias = Generator[float, None, None]
 IDLE_S = 1.0
 
 
+@dataclass(slots=True)
+class Due:
+    """A job and the time at which it wants to go on."""
+
+    at_s: float
+    job: Job
+
+
 class Sweeper:
-    """The jobs of one database, each with the time at which it wants to go on."""
+    """The jobs of one database."""
 
     def __init__(self, database: Database, jobs: list[Callable[[Database], Job]]) -> None:
         self._database = database
-        self._jobs = [[0.0, job(database)] for job in jobs]
+        self._jobs = [Due(0.0, job(database)) for job in jobs]
 
     def tick(self) -> float:
         """One slice of background work. Returns the seconds until the next is due."""
         monotonic_s = self._database.clock.monotonic_s
         started = monotonic_s()
         until = started + SLICE_S
-        for entry in self._jobs:
-            due, job = entry
-            while due <= started and monotonic_s() < until:  # type: ignore[operator]
-                due = entry[0] = monotonic_s() + next(job)  # type: ignore[arg-type,call-overload]
-        soonest = min((entry[0] for entry in self._jobs), default=started + IDLE_S)
-        return max(0.0, float(soonest) - monotonic_s())  # type: ignore[arg-type]
+        for due in self._jobs:
+            while due.at_s <= started and monotonic_s() < until:
+                due.at_s = monotonic_s() + next(due.job)
+        soonest = min((due.at_s for due in self._jobs), default=started + IDLE_S)
+        return max(0.0, soonest - monotonic_s())
