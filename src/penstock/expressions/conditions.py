@@ -224,6 +224,8 @@ def _flat(node: And | Or) -> list[ConditionNode]:
 def _join(join: Callable[[Any], bool], binders: list[Binder]) -> Binder:
     def bind(values: Values) -> Test:
         tests = [binder(values) for binder in binders]
+        if len(tests) == 1:
+            return tests[0]
         if len(tests) == 2:
             first, second = tests
             if join is all:

@@ -1,8 +1,8 @@
 """Projections: the parts of an item that a list of paths names.
 
-Paths go into a tree of nested dicts: name or list index to the next level, or to an int where a path ends
-(its place among the paths). Elements chosen from a list come back in their order, without gaps; a map or list of
-which nothing was found does not come back at all.
+Paths go into a tree of nested dicts: name or list index to the next level, or to an int where a path ends,
+which is its place among the paths. Elements chosen from a list come back in their order, without gaps; a map or
+list of which nothing was found does not come back at all.
 """
 
 from __future__ import annotations

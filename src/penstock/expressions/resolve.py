@@ -8,10 +8,10 @@ known when each has been compiled: the operation joins their `used_names` and `u
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NoReturn
 
-from penstock.errors import validation
+from penstock.errors import ServiceError, validation
 from penstock.expressions.syntax import DocumentPath, Path, Tree
 from penstock.limits import NESTING_DEPTH_MAX, PLACEHOLDER_BYTES_MAX
 from penstock.model.values import AttributeValue
@@ -33,6 +33,8 @@ def resolve(path: Path, names: Mapping[str, str], kind: str) -> DocumentPath:
                     f"Invalid {kind}: An expression attribute name used in the document path is not defined; "
                     f"attribute name: {part}"
                 )
+            if name == "":
+                raise empty_name(part)
             parts.append(name)
         else:
             parts.append(part)
@@ -62,9 +64,13 @@ def check_placeholders(names: Mapping[str, str] | None, values: Mapping[str, Att
         _check_keys(NAMES, names, _is_name_placeholder)
         for key, name in names.items():
             if name == "":
-                raise validation(f"{NAMES} contains invalid value: Empty attribute name for key {key}")
+                raise empty_name(key)
     if values is not None:
         _check_keys(VALUES, values, _is_value_placeholder)
+
+
+def empty_name(placeholder: str) -> ServiceError:
+    return validation(f"{NAMES} contains invalid value: Empty attribute name for key {placeholder}")
 
 
 def _check_keys(parameter: str, given: Mapping[str, object], is_placeholder: Any) -> None:
@@ -80,16 +86,26 @@ def _check_keys(parameter: str, given: Mapping[str, object], is_placeholder: Any
             )
 
 
-def check_has_expression(
-    request: Mapping[str, Any], expressions: Sequence[str], values_in: Sequence[str]
-) -> None:
-    """Placeholders need an expression. `values_in`: those of the expressions that may hold values."""
+# By an action's leading expression, those of its expressions that may hold :values, as AWS's message lists them.
+_VALUE_HOLDERS = {
+    "ConditionExpression": ("ConditionExpression",),
+    "UpdateExpression": ("UpdateExpression", "ConditionExpression"),
+    "FilterExpression": ("FilterExpression",),
+    "KeyConditionExpression": ("FilterExpression", "KeyConditionExpression"),
+    "ProjectionExpression": (),
+}
+
+
+def check_not_without_expression(request: Mapping[str, Any], leading: str) -> None:
+    """Placeholders need an expression to stand in; `leading` names the action's first."""
+    holders = _VALUE_HOLDERS[leading]
+    expressions = (*holders, "ProjectionExpression")
     if request.get(NAMES) is not None and all(request.get(name) is None for name in expressions):
         raise validation(f"{NAMES} can only be specified when using expressions")
-    if request.get(VALUES) is not None and all(request.get(name) is None for name in values_in):
-        verb = "are" if len(values_in) > 1 else "is"
+    if request.get(VALUES) is not None and holders and all(request.get(name) is None for name in holders):
+        verb = "are" if len(holders) > 1 else "is"
         raise validation(
-            f"{VALUES} can only be specified when using expressions: {' and '.join(values_in)} {verb} null"
+            f"{VALUES} can only be specified when using expressions: {' and '.join(holders)} {verb} null"
         )
 
 
@@ -99,14 +115,20 @@ def check_all_used(
     used_names: Iterable[str],
     used_values: Iterable[str],
 ) -> None:
-    """Every placeholder that the request defines stands in one of its expressions."""
-    if names is not None and not names.keys() <= (used := set(used_names)):
-        _raise_unused(NAMES, names, used)
-    if values is not None and not values.keys() <= (used := set(used_values)):
-        _raise_unused(VALUES, values, used)
+    """Every placeholder that the request defines stands in one of its expressions.
+
+    A key that is no placeholder can stand in none, so this is also where it is found when nothing asked for
+    `check_placeholders` before.
+    """
+    if names is not None and (not names or not names.keys() <= set(used_names)):
+        check_placeholders(names, values)
+        _raise_unused(NAMES, names, set(used_names))
+    if values is not None and (not values or not values.keys() <= set(used_values)):
+        check_placeholders(names, values)
+        _raise_unused(VALUES, values, set(used_values))
 
 
-def _raise_unused(parameter: str, given: Mapping[str, object], used: set[str]) -> None:
+def _raise_unused(parameter: str, given: Mapping[str, object], used: set[str]) -> NoReturn:
     unused = [key for key in given if key not in used]
     listed = ", ".join(_in_hash_order(unused, len(given)))
     raise validation(f"Value provided in {parameter} unused in expressions: keys: {{{listed}}}")

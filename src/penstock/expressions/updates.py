@@ -46,8 +46,7 @@ Compute: TypeAlias = Callable[[Item], Outcome]
 Binder: TypeAlias = Callable[[Values], Compute]
 
 
-def wrong_type() -> ServiceError:
-    return validation("An operand in the update expression has an incorrect data type")
+WRONG_TYPE = "An operand in the update expression has an incorrect data type"
 
 
 def missing_operand() -> ServiceError:
@@ -75,6 +74,7 @@ class Program:
         "attributes",
         "binders",
         "checks",
+        "creates",
         "flat",
         "nested",
         "operators",
@@ -86,7 +86,7 @@ class Program:
         "used_values",
     )
 
-    def __init__(self, tree: Tree, names: Mapping[str, str]) -> None:
+    def __init__(self, tree: Tree, names: Mapping[str, str], wrong_type: str = WRONG_TYPE) -> None:
         actions = tuple(action for section in tree.sections for action in section.actions)
         findings = Findings(KIND, names)
         self.binders: list[Binder] = []
@@ -97,13 +97,14 @@ class Program:
             findings.later(error)
         else:
             self.paths = tuple(resolve(action.path, names, KIND) for action in actions)
-            self.binders = [_build(action, names) for action in actions]
+            self.binders = [_build(action, names, wrong_type) for action in actions]
         self.checks: tuple[Check, ...] = tuple(findings.checks)
         self.used_names = frozenset(findings.used_names)
         self.used_values = frozenset(findings.used_values)
         self.attributes = frozenset(cast(str, path[0]) for path in self.paths)
         self.nested = frozenset(findings.nested)
         self.operators = tree.operators
+        self.creates = any(section.keyword in ("SET", "ADD") for section in tree.sections)
         self.places = [_Place(path) for path in self.paths]
         self.sections = _ranges(tree.sections)
         self.flat = all(len(path) == 1 for path in self.paths)
@@ -121,12 +122,17 @@ def _ranges(sections: tuple[Section, ...]) -> list[range]:
 
 
 class Update:
-    """An update ready to be applied. `attributes`: those it writes; `nested`: all that its paths go into."""
+    """An update ready to be applied.
+
+    `attributes`: those it writes; `nested`: all that its paths go into; `creates`: whether it makes an item
+    where there is none. One that only takes away does not.
+    """
 
     __slots__ = (
         "_computes",
         "_program",
         "attributes",
+        "creates",
         "nested",
         "operators",
         "paths",
@@ -141,6 +147,7 @@ class Update:
         self._computes = [bind(values) for bind in program.binders]
         self.paths = program.paths
         self.attributes = program.attributes
+        self.creates = program.creates
         self.nested = program.nested
         self.operators = program.operators
         self.used_names = program.used_names
@@ -185,9 +192,11 @@ def compile_update(
     return Update(_program_of(text, names or {}), values or NO_VALUES)
 
 
-def update_of(sections: tuple[Section, ...], names: Mapping[str, str], values: Values) -> Update:
+def update_of(
+    sections: tuple[Section, ...], names: Mapping[str, str], values: Values, wrong_type: str
+) -> Update:
     """An update that was never text: the legacy AttributeUpdates translates to this."""
-    return Update(Program(Tree(0, (), None, sections), names), values)
+    return Update(Program(Tree(0, (), None, sections), names, wrong_type), values)
 
 
 def project_updated(update: Update, item: Item) -> Item:
@@ -221,24 +230,27 @@ def _program(text: str, key: tuple[str | None, ...]) -> Program:
 # Outcomes.
 
 
-def _build(action: Action, names: Mapping[str, str]) -> Binder:
+def _build(action: Action, names: Mapping[str, str], wrong_type: str) -> Binder:
     if action.value is None:
         return lambda values: _removed
     if action.section == "SET":
-        return _build_value(action.value, names)
+        return _build_value(action.value, names, wrong_type)
     get = getter(resolve(action.path, names, KIND))
     assert isinstance(action.value, Value)
     placeholder = action.value.placeholder
     if action.section == "ADD":
-        return lambda values: _add(get, values[placeholder])
-    return lambda values: _delete(get, values[placeholder])
+        return lambda values: _add(get, values[placeholder], wrong_type)
+    return lambda values: _delete(get, values[placeholder], wrong_type)
 
 
 def _removed(item: Item) -> Outcome:
     return REMOVED
 
 
-def _build_value(value: Operand | Arithmetic, names: Mapping[str, str]) -> Binder:
+def _build_value(value: Operand | Arithmetic, names: Mapping[str, str], wrong_type: str) -> Binder:
+    def build(part: Operand) -> Binder:
+        return _build_value(part, names, wrong_type)
+
     match value:
         case Path():
             get = getter(resolve(value, names, KIND))
@@ -247,14 +259,14 @@ def _build_value(value: Operand | Arithmetic, names: Mapping[str, str]) -> Binde
             return lambda values: _constant(values[placeholder])
         case Arithmetic(operator, left, right):
             compute = numbers.add if operator == "+" else numbers.subtract
-            first, second = _build_value(left, names), _build_value(right, names)
-            return lambda values: _arithmetic(compute, first(values), second(values))
+            first, second = build(left), build(right)
+            return lambda values: _arithmetic(compute, first(values), second(values), wrong_type)
         case Call("if_not_exists", (path, otherwise)):
-            get_path, get_other = _build_value(path, names), _build_value(otherwise, names)
+            get_path, get_other = build(path), build(otherwise)
             return lambda values: _if_not_exists(get_path(values), get_other(values))
         case Call(_, (head, tail)):
-            get_head, get_tail = _build_value(head, names), _build_value(tail, names)
-            return lambda values: _list_append(get_head(values), get_tail(values))
+            get_head, get_tail = build(head), build(tail)
+            return lambda values: _list_append(get_head(values), get_tail(values), wrong_type)
     raise AssertionError(value)
 
 
@@ -262,18 +274,20 @@ def _constant(value: AttributeValue) -> Compute:
     return lambda item: value
 
 
-def _arithmetic(operate: Callable[[str, str], str], left: Compute, right: Compute) -> Compute:
+def _arithmetic(
+    operate: Callable[[str, str], str], left: Compute, right: Compute, wrong_type: str
+) -> Compute:
     def compute(item: Item) -> Outcome:
         first = left(item)
         if first is None:
             return None
         if "N" not in first:
-            raise wrong_type()
+            raise validation(wrong_type)
         second = right(item)
         if second is None:
             return None
         if "N" not in second:
-            raise wrong_type()
+            raise validation(wrong_type)
         return {"N": operate(first["N"], second["N"])}
 
     return compute
@@ -287,24 +301,24 @@ def _if_not_exists(get: Compute, otherwise: Compute) -> Compute:
     return compute
 
 
-def _list_append(head: Compute, tail: Compute) -> Compute:
+def _list_append(head: Compute, tail: Compute, wrong_type: str) -> Compute:
     def compute(item: Item) -> Outcome:
         first = head(item)
         if first is None:
             return None
         if "L" not in first:
-            raise wrong_type()
+            raise validation(wrong_type)
         second = tail(item)
         if second is None:
             return None
         if "L" not in second:
-            raise wrong_type()
+            raise validation(wrong_type)
         return {"L": first["L"] + second["L"]}
 
     return compute
 
 
-def _add(get: Getter, operand: AttributeValue) -> Compute:
+def _add(get: Getter, operand: AttributeValue, wrong_type: str) -> Compute:
     """A number to a number, members to a set; to nothing, it is the value itself."""
     kind = type_of(operand)
     members: Any = payload_of(operand)
@@ -314,7 +328,7 @@ def _add(get: Getter, operand: AttributeValue) -> Compute:
         if value is None:
             return operand
         if kind not in value:
-            raise wrong_type()
+            raise validation(wrong_type)
         if kind == "N":
             return {"N": numbers.add(value["N"], members)}
         present = set(value[kind])
@@ -323,7 +337,7 @@ def _add(get: Getter, operand: AttributeValue) -> Compute:
     return compute
 
 
-def _delete(get: Getter, operand: AttributeValue) -> Compute:
+def _delete(get: Getter, operand: AttributeValue, wrong_type: str) -> Compute:
     """Members from a set. A set without members does not exist, so the attribute goes with the last."""
     kind = type_of(operand)
     members = set(payload_of(operand))
@@ -333,7 +347,7 @@ def _delete(get: Getter, operand: AttributeValue) -> Compute:
         if value is None:
             return UNTOUCHED
         if kind not in value:
-            raise wrong_type()
+            raise validation(wrong_type)
         left = [member for member in value[kind] if member not in members]
         return {kind: left} if left else REMOVED
 
