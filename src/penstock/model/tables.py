@@ -45,8 +45,13 @@ class KeySchema:
 
 @dataclass(frozen=True)
 class Throughput:
+    """Provisioned units, and what DescribeTable tells of their last changes."""
+
     read_units: int = 0
     write_units: int = 0
+    increased_us: int = 0
+    decreased_us: int = 0
+    decreases: int = 0  # On the day (UTC) of `decreased_us`.
 
 
 @dataclass(frozen=True)
@@ -56,12 +61,17 @@ class Index:
     keys: KeySchema
     projected: Projected
     included: tuple[str, ...] = ()  # Non-key attributes of INCLUDE, in the order given.
-    holds: frozenset[str] | None = None  # Every attribute of an entry, the table's keys among them; None: all.
+    holds: frozenset[str] | None = (
+        None  # Every attribute of an entry, the table's keys among them; None: all.
+    )
     is_global: bool = False
     status: TableStatus = TableStatus.ACTIVE
     backfilling: bool = False
     throughput: Throughput = Throughput()
-    on_demand: tuple[int, int] | None = None  # (MaxReadRequestUnits, MaxWriteRequestUnits), -1 where not given.
+    on_demand: tuple[int, int] | None = (
+        None  # (MaxReadRequestUnits, MaxWriteRequestUnits), -1 where not given.
+    )
+    warm: tuple[int, int] | None = None  # (ReadUnitsPerSecond, WriteUnitsPerSecond) where asked for.
 
 
 @dataclass(frozen=True)
@@ -94,8 +104,11 @@ class Stream:
 
 @dataclass(frozen=True)
 class TimeToLive:
+    """The attribute that says when an item expires, and the space of the entries in order of that time."""
+
     attribute: str
-    status: str = "ENABLED"  # ENABLING | ENABLED | DISABLING | DISABLED
+    space: int
+    status: str = "ENABLED"  # ENABLING until every item that was there before has its entry, then ENABLED
 
 
 @dataclass(frozen=True)
@@ -112,20 +125,26 @@ class Table:
     billing_mode: str = "PROVISIONED"
     throughput: Throughput = Throughput()
     on_demand: tuple[int, int] | None = None
+    warm: tuple[int, int] | None = None
     stream: Stream | None = None
     time_to_live: TimeToLive | None = None
     tags: tuple[tuple[str, str], ...] = ()
     deletion_protection: bool = False
-    table_class: str = "STANDARD"
+    table_class: str = ""  # Where it was never set, which means STANDARD, DescribeTable does not tell it.
     encryption: tuple[tuple[str, str], ...] = ()
     billing_changed_us: int = 0
-    throughput_changed_us: int = 0
-    throughput_decreases: int = 0
-    stream_shards: int = 1  # Penstock's own setting: how many shards the next stream opens with.
+    stream_shards: int = 1  # Penstock's own settings: how many shards the next stream opens with,
+    stream_retention_s: int = STREAM_RETENTION_S  # and how long its records are kept.
 
     @property
     def indexes(self) -> tuple[Index, ...]:
         return self.local_indexes + self.global_indexes
+
+    @property
+    def spaces(self) -> tuple[int, ...]:
+        """Every run of keys that goes when the table goes."""
+        expiry = (self.time_to_live.space,) if self.time_to_live is not None else ()
+        return (self.space, *(index.space for index in self.indexes), *expiry)
 
     def index(self, name: str) -> Index | None:
         return next((index for index in self.indexes if index.name == name), None)
