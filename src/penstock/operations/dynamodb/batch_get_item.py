@@ -17,7 +17,8 @@ from penstock.model import items
 from penstock.model.capacity import Consumed, read_units
 from penstock.model.keys import base_key, check_key
 from penstock.operations import shapes
-from penstock.operations.dynamodb.get_item import item_json, projection_of
+from penstock.operations.dynamodb.get_item import item_json
+from penstock.operations.dynamodb.request_expressions import projection_of
 
 
 def run(request: Request, context: Context) -> Plan:

@@ -38,7 +38,9 @@ def run(request: Request, context: Context) -> Plan:
             plan_delete(plan, table, key, Old(record), units)
     parts = [b'"UnprocessedItems":{}']
     if mode != "NONE":
-        parts.append(b'"ConsumedCapacity":' + orjson.dumps([units.to_json(mode) for units in consumed.values()]))
+        parts.append(
+            b'"ConsumedCapacity":' + orjson.dumps([units.to_json(mode) for units in consumed.values()])
+        )
     if request.get("ReturnItemCollectionMetrics") == "SIZE":
         parts.append(b'"ItemCollectionMetrics":' + orjson.dumps(_metrics(targets)))
     plan.reply = b"{" + b",".join(parts) + b"}"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import orjson
 
 from penstock.engine.plans import Context, Plan, Request
-from penstock.expressions import legacy, resolve
-from penstock.expressions.projections import Projection, compile_projection
+from penstock.expressions.projections import Projection
 from penstock.model import items
 from penstock.model.capacity import Consumed, read_units
 from penstock.model.keys import base_key, check_key
 from penstock.operations import shapes
+from penstock.operations.dynamodb.request_expressions import projection_of
 
 
 def run(request: Request, context: Context) -> Plan:
@@ -32,23 +32,6 @@ def run(request: Request, context: Context) -> Plan:
     if record is None:
         return Plan(reply=b"{" + units + b"}", reads=[key])
     return Plan(reply=b'{"Item":' + item_json(record, projection) + b"," + units + b"}", reads=[key])
-
-
-def projection_of(request: Request, other_names: frozenset[str] = frozenset()) -> Projection | None:
-    """ProjectionExpression, or the older AttributesToGet; `other_names` are placeholders used elsewhere."""
-    text = request.get("ProjectionExpression")
-    if text is None:
-        if "AttributesToGet" in request:
-            legacy.check_not_mixed(request)
-            return legacy.projection_of(request)
-        if "ExpressionAttributeNames" in request:
-            resolve.check_not_without_expression(request, "ProjectionExpression")
-        return None
-    legacy.check_not_mixed(request)
-    names = request.get("ExpressionAttributeNames")
-    projection = compile_projection(text, names)
-    resolve.check_all_used(names, None, projection.used_names | other_names, frozenset())
-    return projection
 
 
 def item_json(record: bytes, projection: Projection | None) -> bytes:

@@ -26,7 +26,9 @@ def reply_to_write(
     if attributes is not None:
         parts.append(b'"Attributes":' + attributes)
     if consumed is not None:
-        parts.append(b'"ConsumedCapacity":' + orjson.dumps(consumed.to_json(request["ReturnConsumedCapacity"])))
+        parts.append(
+            b'"ConsumedCapacity":' + orjson.dumps(consumed.to_json(request["ReturnConsumedCapacity"]))
+        )
     if request.get("ReturnItemCollectionMetrics") == "SIZE" and table.local_indexes:
         parts.append(b'"ItemCollectionMetrics":' + orjson.dumps(collection_metrics(table, key)))
     if parts:

@@ -10,8 +10,9 @@ from penstock.engine.plans import Context, Plan, Request
 from penstock.engine.writes import Old, plan_put, write_plan
 from penstock.model.keys import base_key, check_item_keys
 from penstock.operations import shapes
-from penstock.operations.dynamodb.conditional import check_condition, condition_of, item_json
+from penstock.operations.dynamodb.conditional import check_condition, item_json
 from penstock.operations.dynamodb.item_replies import consumed_for, reply_to_write
+from penstock.operations.dynamodb.request_expressions import condition_of
 
 
 def run(request: Request, context: Context) -> Plan:

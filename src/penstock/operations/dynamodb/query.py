@@ -5,14 +5,13 @@ from __future__ import annotations
 from penstock import errors
 from penstock.engine.paging import read_page
 from penstock.engine.plans import Context, Plan, Request, Slices
-from penstock.expressions import legacy, resolve
-from penstock.expressions.conditions import Condition, compile_condition
-from penstock.expressions.key_ranges import KeyRange, compile_key_condition
-from penstock.expressions.projections import Projection, compile_projection
+from penstock.expressions.conditions import Condition
+from penstock.expressions.key_ranges import KeyRange
 from penstock.model.keys import PREFIX_BYTES, after, component, escape, partition_prefix, raw_component
 from penstock.model.tables import Index, KeySchema, Table
 from penstock.model.values import Key
 from penstock.operations import shapes
+from penstock.operations.dynamodb import request_expressions
 from penstock.operations.dynamodb.reading import (
     check_select,
     check_start_key,
@@ -26,13 +25,17 @@ from penstock.operations.dynamodb.reading import (
 def run(request: Request, context: Context) -> Slices:
     shapes.check_shape("Query", request)
     shapes.canonicalise("Query", request)
-    legacy.check_not_mixed(request)
+    request_expressions.check(request, "KeyConditionExpression")
     check_select(request, "ProjectionExpression" in request or "AttributesToGet" in request)
-    filter_, projection = _expressions(request)
+    filter_, projection = request_expressions.page_of(request, "QueryFilter")
+    if "KeyConditionExpression" not in request and "KeyConditions" not in request:
+        raise errors.validation(
+            "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request."
+        )
     table = context.view.table(request["TableName"])
     index = index_of(table, request)
     schema = index.keys if index is not None else table.keys
-    key_range = _key_range(request, schema, filter_, projection)
+    key_range = request_expressions.key_range_of(request, schema, filter_, projection)
     _check_filter(schema, filter_, request)
     selection = selection_of(request, table, index, projection)
     space = index.space if index is not None else table.space
@@ -50,48 +53,15 @@ def run(request: Request, context: Context) -> Slices:
     return Plan(reply=page_reply(request, table, index, page), reads=[prefix])
 
 
-def _expressions(request: Request) -> tuple[Condition | None, Projection | None]:
-    """Filter and projection; the key condition needs the schema and follows."""
-    names, values = request.get("ExpressionAttributeNames"), request.get("ExpressionAttributeValues")
-    text = request.get("FilterExpression")
-    filter_ = (
-        compile_condition(text, names, values, "FilterExpression")
-        if text is not None
-        else legacy.condition_of_filter(request, "QueryFilter")
-    )
-    text = request.get("ProjectionExpression")
-    projection = compile_projection(text, names) if text is not None else legacy.projection_of(request)
-    return filter_, projection
-
-
-def _key_range(
-    request: Request, schema: KeySchema, filter_: Condition | None, projection: Projection | None
-) -> KeyRange:
-    text = request.get("KeyConditionExpression")
-    if text is None:
-        if "KeyConditions" not in request:
-            raise errors.validation(
-                "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request."
-            )
-        return legacy.key_range_of(request, schema)
-    names, values = request.get("ExpressionAttributeNames"), request.get("ExpressionAttributeValues")
-    key_range = compile_key_condition(text, names, values, schema)
-    used_names, used_values = key_range.used_names, key_range.used_values
-    if filter_ is not None:
-        used_names, used_values = used_names | filter_.used_names, used_values | filter_.used_values
-    if projection is not None:
-        used_names = used_names | projection.used_names
-    resolve.check_all_used(names, values, used_names, used_values)
-    return key_range
-
-
 def _check_filter(schema: KeySchema, filter_: Condition | None, request: Request) -> None:
     if filter_ is None:
         return
     for name in schema.names:
         if name in filter_.attributes:
             if "QueryFilter" in request:
-                raise errors.validation(f"QueryFilter can only contain non-primary key attributes: Primary key attribute: {name}")
+                raise errors.validation(
+                    f"QueryFilter can only contain non-primary key attributes: Primary key attribute: {name}"
+                )
             raise errors.validation(
                 f"Filter Expression can only contain non-primary key attributes: Primary key attribute: {name}"
             )

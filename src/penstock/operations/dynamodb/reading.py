@@ -51,7 +51,7 @@ class Selection:
 def check_select(request: Request, projected: bool) -> None:
     """Select against the projection, before the table is looked up."""
     select = request.get("Select")
-    if select is None or select == "SPECIFIC_ATTRIBUTES" and projected:
+    if select is None or (select == "SPECIFIC_ATTRIBUTES" and projected):
         return
     if select == "SPECIFIC_ATTRIBUTES":
         raise errors.validation(
@@ -69,7 +69,9 @@ def check_select(request: Request, projected: bool) -> None:
         raise errors.validation("ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName")
 
 
-def selection_of(request: Request, table: Table, index: Index | None, projection: Projection | None) -> Selection:
+def selection_of(
+    request: Request, table: Table, index: Index | None, projection: Projection | None
+) -> Selection:
     select = request.get("Select")
     if select == "COUNT":
         return Selection(True, None, False)
@@ -89,17 +91,19 @@ def selection_of(request: Request, table: Table, index: Index | None, projection
             )
         assert index.holds is not None
         missing = ", ".join(sorted(wanted - index.holds))
-        raise errors.invalid_parameter(
-            f"Global secondary index {index.name} does not project [{missing}]"
-        )
+        raise errors.invalid_parameter(f"Global secondary index {index.name} does not project [{missing}]")
     return Selection(False, projection, True)
 
 
 def check_start_key(table: Table, index: Index | None, start: Key) -> None:
     attributes = key_attributes(table, index)
-    if len(start) != len(attributes) or any(a.name not in start or a.type not in start[a.name] for a in attributes):
+    if len(start) != len(attributes) or any(
+        a.name not in start or a.type not in start[a.name] for a in attributes
+    ):
         if len(start) == len(attributes) and all(a.name in start for a in attributes):
-            raise errors.validation("The provided starting key is invalid: The provided key element does not match the schema")
+            raise errors.validation(
+                "The provided starting key is invalid: The provided key element does not match the schema"
+            )
         raise errors.validation("The provided starting key is invalid")
 
 
@@ -139,5 +143,3 @@ def page_units(request: Request, table: Table, index: Index | None, page: Page) 
         consumed.add_index(index.name, units, index.is_global)
         consumed.table = sum(read_units(size, consistent) for size in page.fetched)
     return consumed
-
-

@@ -5,9 +5,6 @@ from __future__ import annotations
 from penstock import errors
 from penstock.engine.paging import read_page
 from penstock.engine.plans import Context, Plan, Request, Slices
-from penstock.expressions import legacy, resolve
-from penstock.expressions.conditions import Condition, compile_condition
-from penstock.expressions.projections import Projection, compile_projection
 from penstock.limits import SCAN_SEGMENTS_MAX
 from penstock.model.keys import segment_bounds
 from penstock.operations import shapes
@@ -19,15 +16,15 @@ from penstock.operations.dynamodb.reading import (
     position_of,
     selection_of,
 )
+from penstock.operations.dynamodb.request_expressions import scan_of
 
 
 def run(request: Request, context: Context) -> Slices:
     shapes.check_shape("Scan", request)
     shapes.canonicalise("Scan", request)
-    legacy.check_not_mixed(request)
     segment, total = segment_of(request)
     check_select(request, "ProjectionExpression" in request or "AttributesToGet" in request)
-    filter_, projection = _expressions(request)
+    filter_, projection = scan_of(request)
     table = context.view.table(request["TableName"])
     index = index_of(table, request)
     selection = selection_of(request, table, index, projection)
@@ -39,7 +36,9 @@ def run(request: Request, context: Context) -> Slices:
         check_start_key(table, index, start)
         position = position_of(table, index, start)
         if not lower <= position < upper:
-            raise errors.validation("The provided starting key is outside query boundaries based on provided conditions")
+            raise errors.validation(
+                "The provided starting key is outside query boundaries based on provided conditions"
+            )
         lower = position + b"\0"
     page = yield from read_page(
         context.view.scan(lower, upper, False),
@@ -71,20 +70,3 @@ def segment_of(request: Request) -> tuple[int, int]:
             f"Segment: {segment} is not less than TotalSegments: {total}"
         )
     return segment, total
-
-
-def _expressions(request: Request) -> tuple[Condition | None, Projection | None]:
-    names, values = request.get("ExpressionAttributeNames"), request.get("ExpressionAttributeValues")
-    filter_text, projection_text = request.get("FilterExpression"), request.get("ProjectionExpression")
-    filter_: Condition | None
-    projection: Projection | None
-    if filter_text is None and projection_text is None:
-        resolve.check_not_without_expression(request, "FilterExpression")
-        return legacy.condition_of_filter(request, "ScanFilter"), legacy.projection_of(request)
-    filter_ = compile_condition(filter_text, names, values, "FilterExpression") if filter_text is not None else None
-    projection = compile_projection(projection_text, names) if projection_text is not None else None
-    used_names = (filter_.used_names if filter_ else frozenset()) | (
-        projection.used_names if projection else frozenset()
-    )
-    resolve.check_all_used(names, values, used_names, filter_.used_values if filter_ else frozenset())
-    return filter_, projection

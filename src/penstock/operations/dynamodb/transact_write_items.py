@@ -23,8 +23,9 @@ from penstock.model.keys import base_key, check_item_keys, check_key
 from penstock.model.tables import Table
 from penstock.model.values import Item, item_size
 from penstock.operations import shapes
-from penstock.operations.dynamodb.conditional import check_condition, condition_of, update_of
+from penstock.operations.dynamodb.conditional import check_condition
 from penstock.operations.dynamodb.item_replies import collection_metrics
+from penstock.operations.dynamodb.request_expressions import condition_of, update_of
 from penstock.operations.dynamodb.update_item import check_not_key, updated
 
 KINDS = ("ConditionCheck", "Put", "Delete", "Update")
@@ -83,9 +84,7 @@ def settle(request: Request, steps: list[Step], actions: object, context: Contex
 def step_of(action: Request, context: Context) -> Step:
     kinds = [kind for kind in KINDS if kind in action]
     if len(kinds) != 1:
-        raise errors.validation(
-            "TransactItems can only contain one of Check, Put, Update or Delete"
-        )
+        raise errors.validation("TransactItems can only contain one of Check, Put, Update or Delete")
     kind, request = kinds[0], action[kinds[0]]
     if kind == "Update":
         update, condition = update_of(request)
@@ -108,7 +107,9 @@ def check_distinct(steps: list[Step]) -> None:
         raise errors.validation("Transaction request cannot include multiple operations on one item")
 
 
-def _decider(plan: Plan, records: dict[bytes, bytes | None], consumed: dict[str, Consumed]) -> Callable[[Step], int]:
+def _decider(
+    plan: Plan, records: dict[bytes, bytes | None], consumed: dict[str, Consumed]
+) -> Callable[[Step], int]:
     """Adds one step to the plan and gives the bytes that it counts for."""
 
     def decide(step: Step) -> int:

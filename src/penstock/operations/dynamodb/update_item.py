@@ -12,8 +12,9 @@ from penstock.model.keys import base_key, check_key
 from penstock.model.tables import Table
 from penstock.model.values import Item, Key
 from penstock.operations import shapes
-from penstock.operations.dynamodb.conditional import check_condition, item_json, update_of
+from penstock.operations.dynamodb.conditional import check_condition, item_json
 from penstock.operations.dynamodb.item_replies import consumed_for, reply_to_write
+from penstock.operations.dynamodb.request_expressions import update_of
 
 
 def run(request: Request, context: Context) -> Plan:
@@ -39,7 +40,9 @@ def check_not_key(table: Table, update: Update | None) -> None:
         return
     for name in table.keys.names:
         if name in update.attributes:
-            raise errors.invalid_parameter(f"Cannot update attribute {name}. This attribute is part of the key")
+            raise errors.invalid_parameter(
+                f"Cannot update attribute {name}. This attribute is part of the key"
+            )
 
 
 def updated(update: Update | None, old: Old, key: Key) -> Item:
