@@ -205,6 +205,7 @@ class RocksStore:
 
     def sync(self) -> None:
         with self._sync_lock:
+            self._check_open()
             number = self._written
             if number == self._synced:
                 return
@@ -216,6 +217,7 @@ class RocksStore:
             self._mark.write(number)
 
     def checkpoint(self, folder: Path) -> None:
+        self._check_open()
         if folder.exists():
             raise UsageError(f"{folder} exists already")
         partial = folder.with_name(folder.name + ".partial")
@@ -233,6 +235,10 @@ class RocksStore:
         partial.rename(folder)
         directory.sync_folder(folder.parent)
 
+    def _check_open(self) -> None:
+        if self._owner < 0:
+            raise UsageError("the store is closed")
+
     def close(self) -> None:
         """Syncs, then writes out what is in memory, so that the next opening has nothing to replay."""
         if self._owner < 0:
@@ -243,8 +249,8 @@ class RocksStore:
                 self._mark.write(self._synced, durable=True)
         finally:
             with self._sync_lock:
-                self._gets = self._handles = []  # A handle keeps RocksDB open.
-                self._numbers = self._write = None
+                self._handles.clear()  # A handle keeps RocksDB open.
+                self._numbers = None
                 for part in [*self._families, self._db]:
                     _close(part)
                 self._mark.close()
