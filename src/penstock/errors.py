@@ -148,5 +148,9 @@ def trimmed_data(message: str) -> ServiceError:
     return ServiceError("TrimmedDataAccessException", message)
 
 
+def access_denied(message: str) -> ServiceError:
+    return ServiceError("AccessDeniedException", message, namespace=CORAL_NAMESPACE)
+
+
 def internal(message: str) -> ServiceError:
     return ServiceError("InternalServerError", message, status=500)

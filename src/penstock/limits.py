@@ -38,3 +38,5 @@ STREAM_RECORDS_MAX = 1000  # [A] GetRecords: at most 1,000 records or 1 MB.
 ITERATOR_S = 15 * 60  # [A] GetShardIterator: an iterator expires after 15 minutes.
 PARTIQL_STATEMENT_BYTES_MAX = 8192  # [A] ExecuteStatement.
 PARTIQL_BATCH_MAX = 25  # [A] BatchExecuteStatement.
+EXPIRY_PAST_S = 157_788_000  # developerguide/TTL: a time more than five years in the past is left alone.
+EXPIRED_PER_S_MAX = 2000  # Ours: what time to live deletes in a second, so that requests keep their share.

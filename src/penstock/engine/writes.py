@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from penstock import errors
 from penstock.engine import changes
+from penstock.engine.expiry import plan_expiry
 from penstock.engine.indexes import plan_entries
 from penstock.engine.plans import Plan
 from penstock.limits import ITEM_BYTES_MAX
@@ -43,7 +44,9 @@ def write_plan() -> Plan:
     return Plan(puts=[], deletes=[], changes=[], counts=[])
 
 
-def plan_put(plan: Plan, table: Table, key: bytes, old: Old, new: Item, consumed: Consumed | None, verb: str = "") -> None:
+def plan_put(
+    plan: Plan, table: Table, key: bytes, old: Old, new: Item, consumed: Consumed | None, verb: str = ""
+) -> None:
     """The item becomes `new`. Raises where it is too large or an index key has the wrong type."""
     size = item_size(new)
     if size > ITEM_BYTES_MAX:
@@ -84,6 +87,8 @@ def _consequences(
 ) -> None:
     if table.local_indexes or table.global_indexes:
         plan_entries(plan, table, (old.item, old.record) if old.record is not None else None, new, consumed)
+    if table.time_to_live is not None:
+        plan_expiry(plan, table.time_to_live, key, old.item, new[0] if new is not None else {})
     stream = table.stream
     if stream is not None and stream.enabled:
         before = after = None
