@@ -37,7 +37,7 @@ def whole_number(value: Any, kind: str) -> int:
     """`kind` is Java's: Integer or Long. A fraction is cut off, as AWS does."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _unlike(value, kind, f"class java.lang.{kind}")
-    if abs(value) > 2**63:
+    if abs(value) >= 2 ** (31 if kind == "Integer" else 63):
         raise serialization(f"NUMBER_VALUE cannot be converted to {kind}")
     return int(value)
 

@@ -13,6 +13,7 @@ Value …".
 from __future__ import annotations
 
 import re
+from itertools import islice
 from reprlib import repr as _bounded
 from typing import Any
 from zlib import crc32
@@ -34,6 +35,9 @@ from penstock.operations.kinds import (
 )
 
 FINDINGS_MAX = 10  # AWS stops counting there.
+# AWS echoes a refused list whole. So do we up to here: past any list that a client sends by an oversight,
+# and short enough that a hostile one costs no more to refuse than to parse.
+ECHOED_MAX = 250
 _PACKAGE = "com.amazonaws.dynamodb.v20120810"
 
 # Member names as the API writes them, list positions and map keys as text.
@@ -79,7 +83,8 @@ def _read(kind: Kind, raw: Any) -> Any:
             return raw
         case ListOf():
             elements = json_types.array(raw)
-            # AWS takes a null among values for a value without a type, and elsewhere for a member that is null.
+            # AWS takes a null among values for a value without a type, and elsewhere for a member that is
+            # null.
             valued = isinstance(kind.element, Attributes | Value)
             elements[:] = [
                 _read(kind.element, each) if each is not None else {} if valued else None for each in elements
@@ -184,7 +189,7 @@ def _list_findings(kind: ListOf, value: list[Any], path: Path) -> list[str]:
             faults.append(f"Member must satisfy constraint: [{', '.join(_rules(element))}]")
     findings = [_finding(_shown(kind, value), path, fault, kind.brief) for fault in faults]
     if isinstance(kind.element, Struct):
-        for position, member in enumerate(value, start=1):
+        for position, member in enumerate(value[:ECHOED_MAX], start=1):
             here = (*path, str(position), "member")
             if member is None:
                 findings.append(_finding(None, here, "Member must not be null"))
@@ -205,7 +210,7 @@ def _map_findings(kind: MapOf, value: dict[str, Any], path: Path) -> list[str]:
     ):
         faults.append(f"Map value must satisfy constraint: [{', '.join(_rules(inner))}]")
     findings = [_finding(_shown(kind, value), path, fault) for fault in faults]
-    for name, member in value.items():
+    for name, member in islice(value.items(), ECHOED_MAX):
         here = (*path, name, "member")
         if isinstance(inner, Struct):
             findings += _findings(inner, member, here)
@@ -257,7 +262,7 @@ def _shown(kind: Kind, value: Any) -> str:
         return "null"
     match kind:
         case ListOf():
-            return f"[{', '.join([_shown(kind.element, member) for member in value])}]"
+            return f"[{', '.join([_shown(kind.element, member) for member in value[:ECHOED_MAX]])}]"
         case MapOf():
             return _shown_map(kind.value, value)
         case Attributes():
@@ -275,4 +280,5 @@ def _shown(kind: Kind, value: Any) -> str:
 
 
 def _shown_map(kind: Kind, value: dict[str, Any]) -> str:
-    return "{" + ", ".join([f"{name}={_shown(kind, each)}" for name, each in value.items()]) + "}"
+    shown = [f"{name}={_shown(kind, each)}" for name, each in islice(value.items(), ECHOED_MAX)]
+    return "{" + ", ".join(shown) + "}"

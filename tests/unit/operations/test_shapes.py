@@ -333,3 +333,12 @@ def test_a_bad_value_is_reported_with_its_place() -> None:
 def test_constraints_are_reported_before_values() -> None:
     request = {"TableName": "abc", "Item": {"a": {"SS": []}}, "ReturnValues": "X"}
     assert "returnValues" in message_of("PutItem", request)
+
+
+# The echo of a hostile request must not be a way to make the server busy or its answers huge.
+def test_the_echo_of_a_huge_list_is_bounded() -> None:
+    put = {"Put": {"TableName": "abc", "Item": ITEM}}
+    message = message_of("TransactWriteItems", {"TransactItems": [put] * 5000})
+    assert message.count("TransactWriteItem(") == 250
+    message = message_of("BatchGetItem", {"RequestItems": {f"t{n}": {"Keys": []} for n in range(5000)}})
+    assert message.count("KeysAndAttributes(") == 250
