@@ -119,6 +119,16 @@ def prove(files: list[Path], mark: int, in_tables: int, *, sum_all: bool = False
     return None if doubt is None else Cut(files[doubt[0]], doubt[1], tuple(files[doubt[0] + 1 :]))
 
 
+def first_bad_sum(files: list[Path]) -> str | None:
+    """The place of the first record whose checksum fails, for the words of an error: RocksDB names no file."""
+    for path in files:
+        content = path.read_bytes()
+        for found in _records(content):
+            if isinstance(found, int) or not _sums_hold(content, found):
+                return f"{path}, byte {found if isinstance(found, int) else found.fragments[0]}"
+    return None
+
+
 def _records(content: bytes) -> Iterator[Record | int]:
     """The records of one file; a bare offset stands for bytes there that are none."""
     fragments: list[int] = []

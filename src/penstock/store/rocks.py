@@ -115,11 +115,12 @@ class RocksStore:
         self._settle(log.prove(log.log_files(files), mark, in_tables))
         try:
             return _rdict(files, cache_bytes, self._read_only)
-        except Corruption:
+        except Corruption as damage:
             # A checksum in the log that fails may be a torn write that was never synced: then there is a cut.
             cut = log.prove(log.log_files(files), mark, in_tables, sum_all=True)
             if cut is None:
-                raise
+                place = log.first_bad_sum(log.log_files(files))
+                raise Corruption(f"{place}: {damage}" if place else str(damage)) from damage
             self._settle(cut)
         return _rdict(files, cache_bytes, self._read_only)
 

@@ -7,19 +7,20 @@
     except PowerLoss:
         store = FaultyStore(disk)            # what survived; `disk.kept` says how many batches
 
-F1. Writes and syncs are counted together, from 1. At `die_at` the process is gone: that call raises `PowerLoss`,
-    and so does every later one on the same store. `PowerLoss` is no `Exception`, so that no handler that means to
-    deal with errors brings a dead process back to life.
-F2. What survives is a prefix of the batches as they were written (S3), at least to the last sync that returned,
-    and not more than was written. Where in between it ends is the seed's choice, each end as likely as the next.
-    With `power=False` the process is killed but the machine lives on: every batch that `write` returned survives.
+F1. Writes and syncs are counted together, from 1. At `die_at` the process is gone: that call raises
+    `PowerLoss`, and so does every later one on the same store. `PowerLoss` is no `Exception`, so that no
+    handler that means to deal with errors brings a dead process back to life.
+F2. What survives is a prefix of the batches as they were written (S3), at least to the last sync that
+    returned, and not more than was written. Where in between it ends is the seed's choice, each end as
+    likely as the next. With `power=False` the process is killed but the machine lives on: every batch that
+    `write` returned survives.
 F3. A batch survives whole or not at all (S1), also the one during whose `write` the power went.
-F4. While `full` is true, `write` and `sync` raise `StoreUnavailable` and reads go on; once it is false again they
-    work. `fail_syncs(n)` lets the next n syncs fail; their batches stay written, and not promised.
+F4. While `full` is true, `write` and `sync` raise `StoreUnavailable` and reads go on; once it is false again
+    they work. `fail_syncs(n)` lets the next n syncs fail; their batches stay written, and not promised.
 F5. `hold_syncs` makes syncs wait until `release_syncs`: a slow disk without sleeping. A sync covers what was
     written when it was called, not what was written while it waited.
-F6. Without faults it is a store like any other: it passes the contract suite, and closed and opened again it holds
-    what it held. A disk has one store open at a time.
+F6. Without faults it is a store like any other: it passes the contract suite, and closed and opened again it
+    holds what it held. A disk has one store open at a time.
 """
 
 from __future__ import annotations
