@@ -14,7 +14,6 @@ import ipaddress
 import os
 import socket
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from time import time
 
 from penstock.errors import UsageError
@@ -80,7 +79,7 @@ class Server:
         return str(address[0]), int(address[1])
 
     async def listen_unix(self, bound: socket.socket) -> None:
-        """Listen on a unix socket that is bound already; see connect/embedded.py for where and how."""
+        """Listen on a unix socket that is bound already; see connect/ownership.py for where and how."""
         listener = await self._loop.create_unix_server(
             lambda: Connection(self._unix), sock=bound, backlog=_BACKLOG
         )
@@ -123,16 +122,3 @@ def refuse_open_address(host: str) -> None:
         raise UsageError(
             f"{host} can be reached from other machines: give --access-keys FILE, or listen on 127.0.0.1"
         )
-
-
-def bind_unix(path: Path) -> socket.socket:
-    """A unix socket at `path` that only its owner may open, in place of a stale one. Not listening yet."""
-    path.unlink(missing_ok=True)
-    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        bound.bind(str(path))
-        path.chmod(0o600)
-    except OSError:
-        bound.close()
-        raise
-    return bound

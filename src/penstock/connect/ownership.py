@@ -1,0 +1,133 @@
+"""Who owns a data directory: at most one process, decided by a file lock, found by others through a socket.
+
+O1. The owner holds `flock` on `owner.lock`. The kernel releases it when the owner dies, however it dies, so
+    a stale lock does not exist and two starters cannot both win.
+O2. Only the holder of the lock makes, replaces and removes `owner.sock`. A socket left by a dead owner
+    refuses connections; who is refused tries for the lock again, and so takes over or finds the next owner.
+O3. A socket's path may have about 100 bytes. A longer one is reached through a link to its folder, made for
+    the moment of binding or connecting in the machine's temporary folder: the kernel measures only what it
+    is given.
+O4. A forked child gives the lock and the listening socket up at once. Otherwise it would hold them after its
+    parent's death, and nobody could take the directory over.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import tempfile
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from penstock.errors import PenstockError
+
+LOCK = "owner.lock"
+SOCKET = "owner.sock"
+_SOCKET_PATH_BYTES_MAX = 100  # sun_path has 108 bytes on Linux, 104 on macOS, with its end.
+
+
+class OwnerGone(PenstockError):
+    """Nobody listens in the directory (any more)."""
+
+
+class Claim:
+    """A held lock. `release` ends the ownership; so does the end of the process."""
+
+    def __init__(self, folder: Path, lock: int) -> None:
+        self.folder = folder
+        self._lock = lock
+        self._bound: socket.socket | None = None
+        forget = weakref.WeakMethod(self._forget_in_child)
+        os.register_at_fork(after_in_child=lambda: _call_if_alive(forget))
+
+    @classmethod
+    def try_for(cls, folder: Path) -> Claim | None:
+        """The claim, or None if somebody else has it. Makes the directory if need be."""
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            return None
+        except OSError:
+            os.close(lock)
+            raise
+        os.ftruncate(lock, 0)
+        os.write(lock, b"%d\n" % os.getpid())
+        return cls(folder, lock)
+
+    def bind(self) -> socket.socket:
+        """A socket at the directory's address that only this user may open. It does not listen yet."""
+        (self.folder / SOCKET).unlink(missing_ok=True)
+        bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            with _short_path(self.folder) as path:
+                bound.bind(path)
+            (self.folder / SOCKET).chmod(0o600)
+        except OSError:
+            bound.close()
+            raise
+        self._bound = bound
+        return bound
+
+    def release(self) -> None:
+        if self._lock >= 0:
+            (self.folder / SOCKET).unlink(missing_ok=True)
+            if self._bound is not None:
+                self._bound.close()
+            os.close(self._lock)
+            self._lock = -1
+
+    def _forget_in_child(self) -> None:
+        """O4. Closing is enough and unlocking would be wrong: the lock is the parent's."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+            if self._bound is not None:
+                self._bound.close()
+
+
+def open_socket(folder: Path, timeout_s: float) -> socket.socket:
+    """A connection to the owner, or OwnerGone."""
+    opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    opened.settimeout(timeout_s)
+    try:
+        with _short_path(folder) as path:
+            opened.connect(path)
+    except (ConnectionRefusedError, FileNotFoundError) as error:
+        opened.close()
+        raise OwnerGone(f"nobody listens in {folder}") from error
+    except OSError:
+        opened.close()
+        raise
+    return opened
+
+
+def owner_pid(folder: Path) -> str:
+    """For messages only: the lock decides, not what is written in it."""
+    try:
+        return (folder / LOCK).read_text().strip() or "unknown"
+    except OSError:
+        return "unknown"
+
+
+@contextmanager
+def _short_path(folder: Path) -> Iterator[str]:
+    path = str(folder / SOCKET)
+    if len(os.fsencode(path)) <= _SOCKET_PATH_BYTES_MAX:
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="penstock-") as temporary:
+        link = Path(temporary) / "d"
+        link.symlink_to(folder.resolve(), target_is_directory=True)
+        yield str(link / SOCKET)
+
+
+def _call_if_alive(method: weakref.WeakMethod[Callable[[], None]]) -> None:
+    alive = method()
+    if alive is not None:
+        alive()
