@@ -15,8 +15,9 @@ import orjson
 from penstock import errors
 from penstock.database.actions import Action
 from penstock.database.catalog import Catalog
+from penstock.database.changefeed import ChangeFeed, Held
 from penstock.database.group_commit import GroupCommit
-from penstock.engine.changes import change_key, next_sequence, sequence_in_key
+from penstock.engine.changes import change_key, next_sequence
 from penstock.engine.plans import Context, Plan, Slices
 from penstock.errors import Corruption, ServiceError, StoreUnavailable
 from penstock.model.tables import Stream, Table
@@ -82,18 +83,21 @@ class StoreView:
     def streams(self) -> list[Stream]:
         return [self._catalog.streams[id_] for id_ in sorted(self._catalog.streams)]
 
+    def stream(self, id_: int) -> Stream | None:
+        return self._catalog.streams.get(id_)
+
     def last_sequence(self) -> int:
         return self._catalog.last_sequence
+
+    def durable_sequence(self) -> int:
+        return self._commit.synced_sequence
 
     def get_meta(self, key: bytes) -> bytes | None:
         return self._store.get(Family.META, key)
 
-    def scan_changes(self, lower: bytes, upper: bytes) -> Iterator[tuple[bytes, bytes]]:
-        durable = self._commit.synced_sequence
-        for key, value in self._store.scan(Family.CHANGES, lower, upper):
-            if sequence_in_key(key) > durable:
-                return
-            yield key, value
+    def scan_changes(self, stream: int, shard: int, first: int) -> Iterator[tuple[bytes, bytes]]:
+        upper = change_key(stream, shard, self._commit.synced_sequence + 1)
+        return self._store.scan(Family.CHANGES, change_key(stream, shard, first), upper)
 
 
 class Database:
@@ -118,6 +122,7 @@ class Database:
         self._defer = defer
         self._waits = waits_for_sync
         self._context = Context(self.view, 0, fresh_id)
+        self.feed = ChangeFeed(store, self.commit, clock, defer, self.start)
         self.on_applied: deque[Callable[[Plan], None]] = deque()
 
     def context(self) -> Context:
@@ -126,6 +131,8 @@ class Database:
         return self._context
 
     def start(self, target: str, body: bytes, done: Done, wait_ms: int = 0) -> None:
+        if wait_ms > 0:
+            done = self.feed.held(target, body, done, wait_ms)
         try:
             action = self._actions.get(target)
             if action is None:
@@ -156,6 +163,8 @@ class Database:
 
     def _settle(self, plan: Plan, done: Done) -> None:
         """Apply the plan and answer when everything that the answer says is durable."""
+        if plan.awaits is not None and type(done) is Held and self.feed.park(plan.awaits, done):
+            return
         commit = self.commit
         if self.apply(plan):
             group = commit.open
@@ -206,6 +215,8 @@ class Database:
             catalog.load()
             raise
         self.commit.applied([key for key, _ in plan.puts] + plan.deletes, sequence)
+        if self.feed.waiting:
+            self.feed.applied(plan, self.commit.open)
         for listener in self.on_applied:
             listener(plan)
         return True
@@ -222,6 +233,10 @@ class Database:
                 batch.delete(Family.META, key)
             else:
                 batch.put(Family.META, key, meta)
+        for lower, upper in plan.trimmed:
+            batch.delete_range(Family.CHANGES, lower, upper)
+        for id_ in plan.ended:
+            self.catalog.drop_stream(batch, id_)
 
 
 def error_reply(error: errors.PenstockError) -> tuple[int, bytes]:

@@ -1,6 +1,7 @@
 """Change records: what a write leaves in the stream, as bytes that GetRecords joins without a parse.
 
     key    stream (4) | shard (4) | sequence (12)           CHANGES family, big-endian: shard by shard, in commit order
+    trim   "trim/" | stream (4) | shard (4)  →  sequence (12)       META family: the last change that retention took
     value  kind (1: I, M or R) | origin (1: 0 user, 1 time to live) | body
     body   the members of `dynamodb` that depend on the item:  "Keys":{…},"NewImage":{…},"OldImage":{…},"SizeBytes":n
 
@@ -8,15 +9,18 @@ C1. One record for a write that changes the item, none for one that changes noth
 C2. A sequence number is commit time in microseconds times 100,000 plus a counter: 21 digits, strictly increasing, never
     reused, also when the clock steps back (see `next_sequence`).
 C3. `SizeBytes` counts keys and images as AWS counts items.
+C4. Where a trim mark says n, every change up to n is gone; where there is none, nothing is.
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 
 import orjson
 
 from penstock.engine.plans import Change
+from penstock.errors import Corruption
 from penstock.model.keys import key_of
 from penstock.model.tables import Stream
 from penstock.model.values import Item, item_size
@@ -46,6 +50,10 @@ def change_key(stream: int, shard: int, sequence: int) -> bytes:
     return _PREFIX.pack(stream, shard) + sequence.to_bytes(SEQUENCE_BYTES, "big")
 
 
+def trim_key(stream: int, shard: int) -> bytes:
+    return b"trim/" + _PREFIX.pack(stream, shard)
+
+
 def sequence_in_key(key: bytes) -> int:
     return int.from_bytes(key[8:], "big")
 
@@ -66,7 +74,9 @@ class Image:
         self.item, self.json, self.size = item, json, size
 
 
-def describe(stream: Stream, hash_: int, old: Image | None, new: Image | None, expired: bool = False) -> Change:
+def describe(
+    stream: Stream, hash_: int, old: Image | None, new: Image | None, expired: bool = False
+) -> Change:
     """The change from `old` to `new`; one of them is there."""
     kind = b"I" if old is None else b"R" if new is None else b"M"
     source = new or old
@@ -85,23 +95,34 @@ def describe(stream: Stream, hash_: int, old: Image | None, new: Image | None, e
 
 
 _EVENTS = {b"I": b"INSERT", b"M": b"MODIFY", b"R": b"REMOVE"}
-_EXPIRED = b',"userIdentity":{"principalId":"dynamodb.amazonaws.com","type":"Service"}'
+# The Streams API capitalises these two; Lambda's events, made from them, do not.
+_EXPIRED = b',"userIdentity":{"PrincipalId":"dynamodb.amazonaws.com","Type":"Service"}'
 
 
-def record_json(key: bytes, value: bytes, view: bytes, region: bytes) -> bytes:
-    """One element of GetRecords' `Records`. ApproximateCreationDateTime is in whole seconds, as on AWS."""
-    sequence = sequence_in_key(key)
-    return b"".join(
-        (
-            b'{"awsRegion":"', region, b'","dynamodb":{"ApproximateCreationDateTime":%d,' % (time_us(sequence) // 1_000_000),
-            value[2:], b',"SequenceNumber":"%021d","StreamViewType":"' % sequence, view,
-            b'"},"eventID":"', _event_id(key), b'","eventName":"', _EVENTS[value[:1]],
-            b'","eventSource":"aws:dynamodb","eventVersion":"1.1"', _EXPIRED if value[1] else b"", b"}",
-        )
-    )  # fmt: skip
+def record_writer(view: str, region: str) -> Callable[[bytes, bytes], bytes]:
+    """From a change's key and value to its element of GetRecords' `Records`.
 
+    ApproximateCreationDateTime is in whole seconds, as on AWS. The eventID is 32 hex digits, the same each time that
+    the record is read: the low bytes of stream and shard, and the sequence number.
+    """
+    start = b'{"awsRegion":"%b","dynamodb":{"ApproximateCreationDateTime":' % region.encode()
+    middle = b'","StreamViewType":"%b"},"eventID":"' % view.encode()
+    end = b'","eventSource":"aws:dynamodb","eventVersion":"1.1"'
+    endings = {
+        kind + origin: b'","eventName":"' + name + end + more
+        for kind, name in _EVENTS.items()
+        for origin, more in ((b"\0", b"}"), (b"\1", _EXPIRED + b"}"))
+    }
+    number, per_s = int.from_bytes, SEQUENCE_PER_US * 1_000_000
 
-def _event_id(key: bytes) -> bytes:
-    """32 hex digits, the same each time that the record is read: stream, shard and sequence are 20 bytes; the low
-    bytes of stream and shard and the whole sequence identify the record within one installation."""
-    return (key[2:4] + key[6:8] + key[8:]).hex().encode()
+    def write(key: bytes, value: bytes) -> bytes:
+        sequence = number(key[8:], "big")
+        ending = endings.get(value[:2])
+        if ending is None:
+            raise Corruption(f"a change record begins with {value[:2]!r}")
+        seconds = b"%d," % (sequence // per_s)
+        digits = b',"SequenceNumber":"%021d' % sequence
+        event = (key[2:4] + key[6:]).hex().encode()
+        return b"".join((start, seconds, value[2:], digits, middle, event, ending))
+
+    return write

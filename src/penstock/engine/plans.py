@@ -19,7 +19,8 @@ import msgspec
 
 from penstock.model.tables import Stream, Table
 
-Request: TypeAlias = dict[str, Any]  # The JSON edge: a request's members as they came, after its shape was checked.
+# The JSON edge: a request's members as they came, after its shape was checked.
+Request: TypeAlias = dict[str, Any]
 
 
 class Change(msgspec.Struct):
@@ -39,10 +40,18 @@ class Plan(msgspec.Struct):
     changes: list[Change] = []
     counts: list[tuple[int, int, int]] = []  # (space, items added, bytes added), either may be negative.
     tables: list[tuple[str, Table | None]] = []  # Definitions that change; None where a table goes.
-    streams: list[Stream] = []  # Streams that begin, change or end. A stream outlives its table by its retention.
+    # Streams that begin, change or end. A stream outlives its table by its retention.
+    streams: list[Stream] = []
     dropped: list[int] = []  # Spaces whose keys all go, in one range each.
     meta: list[tuple[bytes, bytes | None]] = []  # META family; None deletes.
-    reads: list[bytes] = []  # Prefixes that the reply depends on: an unsynced write under one delays the answer.
+    # Prefixes that the reply depends on: an unsynced write under one delays the answer; b"" is any write.
+    reads: list[bytes] = []
+    # Both come with `meta` that says so. CHANGES family: lower <= key < upper goes; streams that leave the catalogue.
+    trimmed: tuple[tuple[bytes, bytes], ...] = ()
+    ended: tuple[int, ...] = ()
+    # (stream, shard): the reply is an empty page, and a caller that can wait is answered after this shard's next
+    # durable change instead; see database/changefeed.py.
+    awaits: tuple[int, int] | None = None
 
 
 class View(Protocol):
@@ -68,10 +77,15 @@ class View(Protocol):
     def streams(self) -> list[Stream]:
         """Every stream whose records are kept, ended ones among them, in order of their ids."""
 
+    def stream(self, id_: int) -> Stream | None: ...
     def last_sequence(self) -> int: ...
+    def durable_sequence(self) -> int:
+        """Every change up to this number is synced."""
+
     def get_meta(self, key: bytes) -> bytes | None: ...
-    def scan_changes(self, lower: bytes, upper: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Durable changes only: what could still be lost is seen by no consumer."""
+    def scan_changes(self, stream: int, shard: int, first: int) -> Iterator[tuple[bytes, bytes]]:
+        """A shard's changes from the sequence number `first` to `durable_sequence()`: what could still be lost is
+        seen by no consumer."""
 
 
 @dataclass(slots=True)
