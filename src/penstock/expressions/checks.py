@@ -11,7 +11,7 @@ are there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NoReturn, TypeAlias
 
 from penstock.errors import ServiceError, validation
@@ -49,9 +49,9 @@ TESTS = {
     "begins_with": 2,
     "contains": 2,
 }
-CONDITION_FUNCTIONS = {**TESTS, "size": 1}
+OPERAND_FUNCTIONS = {"size": 1}
 UPDATE_FUNCTIONS = {"if_not_exists": 2, "list_append": 2}
-ALL_FUNCTIONS = {**CONDITION_FUNCTIONS, **UPDATE_FUNCTIONS}
+ALL_FUNCTIONS = {**TESTS, **OPERAND_FUNCTIONS, **UPDATE_FUNCTIONS}
 PATH_FIRST = frozenset(["attribute_exists", "attribute_not_exists", "attribute_type", "if_not_exists"])
 
 LIST_INDEX_MAX = 2**31 - 1
@@ -96,18 +96,23 @@ def check_condition_text(node: Condition, kind: str) -> None:
         case In(operand, candidates):
             check_operands_text((operand, *candidates), kind)
         case Call():
-            _check_call_text(node, kind, TESTS)
+            _check_function(node, kind, TESTS)
+            check_operands_text(node.arguments, kind)
 
 
 def check_operands_text(operands: tuple[Operand, ...], kind: str) -> None:
-    for operand in operands:
+    """Left to right, a function before its operands. The loop is a stack because size(size(...)) has no end."""
+    waiting = list(reversed(operands))
+    while waiting:
+        operand = waiting.pop()
         if isinstance(operand, Path):
             check_path_text(operand, kind)
         elif isinstance(operand, Call):
-            _check_call_text(operand, kind, {"size": 1})
+            _check_function(operand, kind, OPERAND_FUNCTIONS)
+            waiting.extend(reversed(operand.arguments))
 
 
-def _check_call_text(call: Call, kind: str, fitting: Mapping[str, int]) -> None:
+def _check_function(call: Call, kind: str, fitting: Mapping[str, int]) -> None:
     name = call.name
     if name not in ALL_FUNCTIONS:
         raise invalid(kind, f"Invalid function name; function: {name}")
@@ -118,7 +123,6 @@ def _check_call_text(call: Call, kind: str, fitting: Mapping[str, int]) -> None:
             kind, f"The function is not allowed to be used this way in an expression; function: {name}"
         )
     _check_arity(call, kind)
-    check_operands_text(call.arguments, kind)
 
 
 def _check_arity(call: Call, kind: str) -> None:
@@ -170,6 +174,16 @@ def _check_value_text(value: Operand | Arithmetic | None, kind: str) -> None:
 # Part 2: with names and values.
 
 
+def check_scalar_keys(nested: frozenset[str], keys: Iterable[str]) -> None:
+    """No path goes into a key attribute. `nested` as a compiled expression has it."""
+    for name in keys:
+        if name in nested:
+            raise validation(
+                "Key attributes must be scalars; list random access '[]' and map lookup '.' are not allowed: "
+                f"Key: {name}"
+            )
+
+
 class Findings:
     """What one expression reads, and the checks that wait for its values."""
 
@@ -205,21 +219,21 @@ class Findings:
         return resolved
 
     def visit(self, operand: Operand) -> None:
-        match operand:
-            case Path():
-                self.path(operand)
-            case Value(placeholder):
-                self.used_values.add(placeholder)
-                self.checks.append(_defined(placeholder, self.kind))
-            case Call():
-                self.visit_call(operand)
+        if isinstance(operand, Path):
+            self.path(operand)
+        elif isinstance(operand, Value):
+            self.used_values.add(operand.placeholder)
+            self.checks.append(_defined(operand.placeholder, self.kind))
+        else:
+            if operand.name in UPDATE_FUNCTIONS:
+                _check_arity(operand, self.kind)
+            for argument in operand.arguments:
+                self.visit(argument)
+            self._visited(operand)
 
-    def visit_call(self, call: Call) -> None:
+    def _visited(self, call: Call) -> None:
+        """A function whose operands are known to be defined."""
         name = call.name
-        if name in UPDATE_FUNCTIONS:
-            _check_arity(call, self.kind)
-        for argument in call.arguments:
-            self.visit(argument)
         first = call.arguments[0]
         if name in PATH_FIRST and not isinstance(first, Path):
             self.fail(f"Operator or function requires a document path; operator or function: {name}")
@@ -306,7 +320,7 @@ class Findings:
                     )
                 self.distinct("IN", operand, candidates)
             case Call():
-                self.visit_call(node)
+                self.visit(node)
 
     def update(self, actions: tuple[Action, ...]) -> None:
         """Where it writes; then every #name and then every value, each from the last action to the first."""

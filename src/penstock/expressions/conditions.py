@@ -192,10 +192,11 @@ def _size(measured: Getter) -> Getter:
 
 def _build(node: ConditionNode, names: Mapping[str, str]) -> Binder:
     match node:
-        case And():
-            return _join(all, [_build(term, names) for term in _flat(node)])
-        case Or():
-            return _join(any, [_build(term, names) for term in _flat(node)])
+        case And() | Or():
+            binders: list[Binder] = []
+            for term in _flat(node):  # Not a comprehension: its frame would double the depth.
+                binders.append(_build(term, names))
+            return _join(all if isinstance(node, And) else any, binders)
         case Not():
             return _build_not(node, names)
         case Comparison():
@@ -223,7 +224,9 @@ def _flat(node: And | Or) -> list[ConditionNode]:
 
 def _join(join: Callable[[Any], bool], binders: list[Binder]) -> Binder:
     def bind(values: Values) -> Test:
-        tests = [binder(values) for binder in binders]
+        tests: list[Test] = []
+        for binder in binders:  # As above.
+            tests.append(binder(values))
         if len(tests) == 1:
             return tests[0]
         if len(tests) == 2:
@@ -357,6 +360,11 @@ def _build_between(node: Between, names: Mapping[str, str]) -> Binder:
 
 def _build_in(node: In, names: Mapping[str, str]) -> Binder:
     get_operand = _operand(node.operand, names)
+    if all(isinstance(candidate, Value) for candidate in node.candidates):
+        placeholders = [
+            candidate.placeholder for candidate in node.candidates if isinstance(candidate, Value)
+        ]
+        return lambda values: _is_among(get_operand(values), [values[name] for name in placeholders])
     candidates = [_operand(candidate, names) for candidate in node.candidates]
 
     def bind(values: Values) -> Test:
@@ -376,6 +384,23 @@ def _build_in(node: In, names: Mapping[str, str]) -> Binder:
         return test
 
     return bind
+
+
+def _is_among(get: Getter, constants: list[AttributeValue]) -> Test:
+    """Scalars are looked up, whatever their number; the others are compared one by one."""
+    scalars = {next(iter(value.items())) for value in constants if type_of(value) in SCALAR_TYPES}
+    others = [value for value in constants if type_of(value) not in SCALAR_TYPES]
+
+    def test(item: Item) -> bool:
+        value = get(item)
+        if value is None:
+            return False
+        entry = next(iter(value.items()))
+        if entry[0] in SCALAR_TYPES:
+            return entry in scalars
+        return any(equal(value, other) for other in others)
+
+    return test
 
 
 def _build_call(node: Call, names: Mapping[str, str]) -> Binder:

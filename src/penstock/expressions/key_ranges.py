@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NoReturn
+from functools import lru_cache
+from typing import NamedTuple, NoReturn
 
 from penstock.errors import ServiceError, invalid_parameter, validation
-from penstock.expressions.checks import Values
-from penstock.expressions.conditions import FLIPPED, NO_VALUES, program_of, tree_of
-from penstock.expressions.resolve import resolve
+from penstock.expressions.conditions import FLIPPED, NO_VALUES, PROGRAMS_KEPT, program_of, tree_of
+from penstock.expressions.resolve import names_key, names_of, resolve
 from penstock.expressions.syntax import (
     And,
     Between,
@@ -31,6 +31,7 @@ from penstock.expressions.syntax import (
     Path,
     Value,
 )
+from penstock.limits import EXPRESSION_BYTES_MAX
 from penstock.model.tables import KeyAttribute, KeySchema
 from penstock.model.values import AttributeValue
 
@@ -47,13 +48,20 @@ class KeyRange:
     used_values: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class KeyCondition:
+class KeyCondition(NamedTuple):
     """One condition on one attribute, with the attribute on the left."""
 
     attribute: str
     operator: str
     operands: tuple[AttributeValue, ...]
+
+
+class _Term(NamedTuple):
+    """A KeyCondition before it has its values."""
+
+    attribute: str
+    operator: str
+    placeholders: tuple[str, ...]
 
 
 def compile_key_condition(
@@ -66,13 +74,30 @@ def compile_key_condition(
     program = program_of(text, names or {}, KIND)
     for check in program.checks:
         check(given)
+    conditions = {
+        attribute: KeyCondition(attribute, operator, tuple([given[name] for name in placeholders]))
+        for attribute, operator, placeholders in _terms_of(text, names or {})
+    }
+    return range_of(conditions, schema, program.used_names, program.used_values)
+
+
+def _terms_of(text: str, names: Mapping[str, str]) -> tuple[_Term, ...]:
+    tree = tree_of(text, KIND)
+    key = names_key(tree, names)
+    if sum([len(name) for name in key if name is not None]) > EXPRESSION_BYTES_MAX:
+        return _terms.__wrapped__(text, key)  # As for programs: such names are not kept.
+    return _terms(text, key)
+
+
+@lru_cache(maxsize=PROGRAMS_KEPT)
+def _terms(text: str, key: tuple[str | None, ...]) -> tuple[_Term, ...]:
     tree = tree_of(text, KIND)
     assert tree.condition is not None
-    conditions = [_condition(node, names or {}, given) for node in _conjuncts(tree.condition)]
-    by_attribute = {condition.attribute: condition for condition in conditions}
-    if len(by_attribute) < len(conditions):
+    names = names_of(tree, key)
+    terms = tuple(_term(node, names) for node in _conjuncts(tree.condition))
+    if len({term.attribute for term in terms}) < len(terms):
         raise validation("KeyConditionExpressions must only contain one condition per key")
-    return range_of(by_attribute, schema, program.used_names, program.used_values)
+    return terms
 
 
 def _conjuncts(node: Condition) -> list[Condition]:
@@ -103,22 +128,20 @@ def _refuse(operator: str) -> NoReturn:
     raise validation(f"Invalid operator used in KeyConditionExpression: {operator}")
 
 
-def _condition(node: Condition, names: Mapping[str, str], values: Values) -> KeyCondition:
+def _term(node: Condition, names: Mapping[str, str]) -> _Term:
     match node:
         case Comparison(operator, left, right):
             if isinstance(left, Value):
-                return _on_attribute(FLIPPED[operator], (right, left), names, values)
-            return _on_attribute(operator, (left, right), names, values)
+                return _on_attribute(FLIPPED[operator], (right, left), names)
+            return _on_attribute(operator, (left, right), names)
         case Between(operand, low, high):
-            return _on_attribute("BETWEEN", (operand, low, high), names, values)
+            return _on_attribute("BETWEEN", (operand, low, high), names)
         case Call(name, arguments):
-            return _on_attribute(name, arguments, names, values)
+            return _on_attribute(name, arguments, names)
     raise AssertionError(node)
 
 
-def _on_attribute(
-    operator: str, operands: tuple[Operand, ...], names: Mapping[str, str], values: Values
-) -> KeyCondition:
+def _on_attribute(operator: str, operands: tuple[Operand, ...], names: Mapping[str, str]) -> _Term:
     if any(isinstance(operand, Call) for operand in operands):
         raise validation("KeyConditionExpressions cannot contain nested operations")
     first, *rest = operands
@@ -131,8 +154,8 @@ def _on_attribute(
     path = resolve(first, names, KIND)
     if len(path) > 1:
         raise validation("KeyConditionExpressions cannot have conditions on nested attributes")
-    constants = [values[operand.placeholder] for operand in rest if isinstance(operand, Value)]
-    return KeyCondition(str(path[0]), operator, tuple(constants))
+    placeholders = tuple(operand.placeholder for operand in rest if isinstance(operand, Value))
+    return _Term(str(path[0]), operator, placeholders)
 
 
 def _malformed(message: str) -> ServiceError:

@@ -248,9 +248,6 @@ def _removed(item: Item) -> Outcome:
 
 
 def _build_value(value: Operand | Arithmetic, names: Mapping[str, str], wrong_type: str) -> Binder:
-    def build(part: Operand) -> Binder:
-        return _build_value(part, names, wrong_type)
-
     match value:
         case Path():
             get = getter(resolve(value, names, KIND))
@@ -259,13 +256,16 @@ def _build_value(value: Operand | Arithmetic, names: Mapping[str, str], wrong_ty
             return lambda values: _constant(values[placeholder])
         case Arithmetic(operator, left, right):
             compute = numbers.add if operator == "+" else numbers.subtract
-            first, second = build(left), build(right)
+            first = _build_value(left, names, wrong_type)
+            second = _build_value(right, names, wrong_type)
             return lambda values: _arithmetic(compute, first(values), second(values), wrong_type)
         case Call("if_not_exists", (path, otherwise)):
-            get_path, get_other = build(path), build(otherwise)
+            get_path = _build_value(path, names, wrong_type)
+            get_other = _build_value(otherwise, names, wrong_type)
             return lambda values: _if_not_exists(get_path(values), get_other(values))
         case Call(_, (head, tail)):
-            get_head, get_tail = build(head), build(tail)
+            get_head = _build_value(head, names, wrong_type)
+            get_tail = _build_value(tail, names, wrong_type)
             return lambda values: _list_append(get_head(values), get_tail(values), wrong_type)
     raise AssertionError(value)
 
