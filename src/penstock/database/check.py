@@ -1,0 +1,190 @@
+"""`penstock check`: read everything in a data directory and compare it with everything else that follows from it.
+
+    every item        its record decodes, its size is what AWS counts, its key is the key of its attributes
+    every index       each item that belongs has its entry with the right bytes, and nothing else is there
+    every counter     items and bytes of each table and index, against what was counted on the way
+    every change      belongs to a stream that is known, parses, and has a sequence number that was given
+    every space       belongs to a table or index: nothing is left of what was deleted
+
+It only reads. A finding says where and what; `check` raises nothing but what the store raises when it cannot go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import orjson
+
+from penstock.database.catalog import Catalog
+from penstock.engine.changes import sequence_in_key
+from penstock.engine.indexes import entry_record
+from penstock.errors import Corruption
+from penstock.model import items
+from penstock.model.keys import base_key, base_suffix, index_key, space_bounds
+from penstock.model.tables import Index, Table
+from penstock.model.values import Item, item_size
+from penstock.store.interface import Family, Store
+
+FINDINGS_MAX = 1000  # Enough to see the pattern; a torn index would otherwise fill the screen.
+PROGRESS_EVERY = 10_000
+
+
+@dataclass
+class Report:
+    """What was read and what is wrong with it."""
+
+    tables: int = 0
+    items: int = 0
+    entries: int = 0
+    changes: int = 0
+    findings: list[str] = field(default_factory=list)
+    left_out: int = 0
+
+    def add(self, finding: str) -> None:
+        if len(self.findings) < FINDINGS_MAX:
+            self.findings.append(finding)
+        else:
+            self.left_out += 1
+
+    @property
+    def sound(self) -> bool:
+        return not self.findings
+
+    @property
+    def read(self) -> int:
+        return self.items + self.entries + self.changes
+
+
+def check(store: Store, progress: Callable[[Report], None] = lambda report: None) -> Report:
+    """Read and compare everything. `progress` is called every few thousand records."""
+    report = Report()
+    catalog = Catalog(store)
+    checker = _Checker(store, catalog, report, progress)
+    for name in catalog.names:
+        report.tables += 1
+        checker.table(catalog.tables[name])
+    checker.changes()
+    checker.orphans()
+    progress(report)
+    return report
+
+
+class _Checker:
+    def __init__(
+        self, store: Store, catalog: Catalog, report: Report, progress: Callable[[Report], None]
+    ) -> None:
+        self._store, self._catalog, self._report, self._progress = store, catalog, report, progress
+
+    def _scan(self, family: Family, lower: bytes, upper: bytes) -> Iterator[tuple[bytes, bytes]]:
+        for count, pair in enumerate(self._store.scan(family, lower, upper)):
+            if count % PROGRESS_EVERY == 0:
+                self._progress(self._report)
+            yield pair
+
+    def table(self, table: Table) -> None:
+        counted = {space: [0, 0] for space in (table.space, *(index.space for index in table.indexes))}
+        for key, record in self._scan(Family.DATA, *space_bounds(table.space)):
+            self._report.items += 1
+            item = self._item(f"table {table.name}, key {key.hex()}", record)
+            if item is None:
+                continue
+            counted[table.space][0] += 1
+            counted[table.space][1] += items.size_of(record)
+            try:
+                misplaced = base_key(table, item) != key
+            except (KeyError, ValueError):
+                misplaced = True
+            if misplaced:
+                self._report.add(
+                    f"table {table.name}: the item under key {key.hex()} has other key attributes"
+                )
+                continue
+            for index in table.indexes:
+                self._entry(table, index, item, record)
+        for index in table.indexes:
+            self._index(table, index, counted[index.space])
+        for space, (count, size) in counted.items():
+            held = self._catalog.counts.get(space, (0, 0))
+            if held != (count, size):
+                self._report.add(
+                    f"table {table.name}, space {space}: counters say {held[0]} items and {held[1]} bytes, "
+                    f"there are {count} and {size}"
+                )
+
+    def _item(self, where: str, record: bytes) -> Item | None:
+        try:
+            item = items.decode(record)
+            size = item_size(item)
+        except (Corruption, LookupError, ValueError, TypeError, AttributeError) as error:
+            self._report.add(f"{where}: the record cannot be read: {error}")
+            return None
+        if size != items.size_of(record):
+            self._report.add(f"{where}: the record says {items.size_of(record)} bytes, the item has {size}")
+        return item
+
+    def _entry(self, table: Table, index: Index, item: Item, record: bytes) -> None:
+        """The entry that an item should have in an index is there, byte for byte."""
+        key = _entry_key(table, index, item)
+        if key is None or index.backfilling:
+            return
+        found = self._store.get(Family.DATA, key)
+        if found is None:
+            self._report.add(f"index {table.name}/{index.name}: no entry for the item under {key.hex()}")
+        elif found != entry_record(index, item, record):
+            self._report.add(f"index {table.name}/{index.name}: the entry {key.hex()} differs from its item")
+
+    def _index(self, table: Table, index: Index, counted: list[int]) -> None:
+        """Every entry belongs to an item that is there and has this very key."""
+        for key, record in self._scan(Family.DATA, *space_bounds(index.space)):
+            self._report.entries += 1
+            where = f"index {table.name}/{index.name}, entry {key.hex()}"
+            entry = self._item(where, record)
+            if entry is None:
+                continue
+            counted[0] += 1
+            counted[1] += items.size_of(record)
+            try:
+                base = self._store.get(Family.DATA, base_key(table, entry))
+            except (KeyError, ValueError):
+                base = None
+            if base is None:
+                self._report.add(f"{where}: its item is not there")
+            elif _entry_key(table, index, items.decode(base)) != key:
+                self._report.add(f"{where}: its item belongs under another key")
+
+    def changes(self) -> None:
+        known = self._catalog.streams
+        for key, value in self._scan(Family.CHANGES, b"", b"\xff" * 8):
+            self._report.changes += 1
+            stream = int.from_bytes(key[:4], "big")
+            sequence = sequence_in_key(key)
+            if stream not in known:
+                self._report.add(f"change {key.hex()}: no stream has the number {stream}")
+            if sequence > self._catalog.last_sequence:
+                self._report.add(f"change {key.hex()}: sequence number {sequence} was never given")
+            try:
+                orjson.loads(b"{" + value[2:] + b"}")
+            except orjson.JSONDecodeError as error:
+                self._report.add(f"change {key.hex()}: cannot be read: {error}")
+
+    def orphans(self) -> None:
+        """Spaces that no table and no index has. Each costs one seek, however much is in it."""
+        known = {space for table in self._catalog.tables.values() for space in table.spaces}
+        lower = b""
+        while True:
+            pair = next(self._store.scan(Family.DATA, lower, b"\xff" * 5), None)
+            if pair is None:
+                return
+            space = int.from_bytes(pair[0][:4], "big")
+            if space not in known:
+                self._report.add(f"space {space} belongs to no table: key {pair[0].hex()} and what follows")
+            lower = space_bounds(space)[1]
+
+
+def _entry_key(table: Table, index: Index, item: Item) -> bytes | None:
+    """None also where an attribute has the wrong type: items older than the index may have that, and no entry."""
+    for attribute in index.keys.partition + index.keys.sort:
+        if attribute.name in item and attribute.type not in item[attribute.name]:
+            return None
+    return index_key(index, item, base_suffix(table.keys, item))
