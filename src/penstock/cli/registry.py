@@ -1,0 +1,27 @@
+"""The commands by name, with the line that `--help` shows. A command's module is imported when it is called.
+
+That keeps `penstock --help` fast: the engine, the event loop and the model runtimes load for those who need
+them. Each module has a function `run`, whose parameters are the command's options.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    name: str
+    module: str
+    summary: str
+
+    def load(self) -> Callable[..., None]:
+        run: Callable[..., None] = importlib.import_module(self.module).run
+        return run
+
+
+COMMANDS = (
+    Command("serve", "penstock.cli.serve", "Serve a data directory to any DynamoDB client over HTTP."),
+)

@@ -1,0 +1,103 @@
+"""`penstock serve`: own a data directory and answer DynamoDB's API over HTTP until stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvloop
+
+from penstock.connect.ownership import Claim, owner_pid
+from penstock.database.open import open_database
+from penstock.errors import UsageError
+from penstock.server.listen import refuse_open_address
+from penstock.server.serve import serve
+from penstock.wire.signing import AccessKey, read_access_keys
+
+_OPEN_FILES = 65_536  # Sockets and table files; many systems start a process with 1,024.
+
+
+def run(
+    data: Annotated[Path, typer.Option(help="The data directory; made if it is not there.")] = Path("data"),
+    port: Annotated[int, typer.Option(help="0 takes any free port.", min=0, max=65535)] = 8000,
+    host: Annotated[str, typer.Option(help="Other than loopback needs --access-keys.")] = "127.0.0.1",
+    access_keys: Annotated[
+        Path | None, typer.Option(help="A file of lines `KEY_ID SECRET`: only requests signed so are served.")
+    ] = None,
+    durability: Annotated[
+        str, typer.Option(help="power: an answer waits for its sync. process: synced within 50 ms.")
+    ] = "power",
+) -> None:
+    """Serve a data directory to any DynamoDB client over HTTP."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    if durability not in ("power", "process"):
+        raise UsageError("--durability is power or process")
+    keys = _read_keys(access_keys)
+    if not keys:
+        refuse_open_address(host)  # Before the directory is opened, so that a mistake costs nothing.
+    raise_file_limit()
+    claim = claim_directory(data)
+    try:
+        uvloop.run(_serve(claim, host, port, keys, durability))
+    finally:
+        claim.release()
+
+
+def claim_directory(folder: Path) -> Claim:
+    claim = Claim.try_for(folder)
+    if claim is None:
+        raise UsageError(
+            f"{folder} is owned by process {owner_pid(folder)}; penstock.connect('file:{folder}') speaks to it"
+        )
+    return claim
+
+
+def raise_file_limit() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+async def _serve(
+    claim: Claim, host: str, port: int, keys: Mapping[str, AccessKey] | None, durability: str
+) -> None:
+    loop = asyncio.get_running_loop()
+
+    def post(call: Callable[[], None]) -> None:
+        loop.call_soon_threadsafe(call)
+
+    database = open_database(claim.folder, post=post, durability=durability)
+    try:
+        await serve(
+            database,
+            host,
+            port,
+            ready=lambda where, number, _: _announce(claim.folder, where, number, bool(keys)),
+            access_keys=keys,
+            unix=claim.bind(),
+        )
+    finally:
+        database.close()
+
+
+def _announce(folder: Path, host: str, port: int, signed: bool) -> None:
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    credentials = "your access keys" if signed else "any credentials"
+    print(
+        f'{folder} at {url} · boto3.client("dynamodb", endpoint_url="{url}") with {credentials}', flush=True
+    )
+
+
+def _read_keys(path: Path | None) -> Mapping[str, AccessKey] | None:
+    if path is None:
+        return None
+    try:
+        return read_access_keys(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--access-keys {path}: {error}") from error
