@@ -146,14 +146,18 @@ def test_an_update_has_sections_of_actions() -> None:
 
 
 # Why: AWS refuses two pairs straight around one thing, whether it is a condition, an operand or a value to SET.
-@pytest.mark.parametrize("text", ["((a = :v))", "((a)) = :v", "a = ((:v))", "b = :v AND ((a = :v)) OR", "f(((a)))"])
+@pytest.mark.parametrize(
+    "text", ["((a = :v))", "((a)) = :v", "a = ((:v))", "b = :v AND ((a = :v)) OR", "f(((a)))"]
+)
 def test_redundant_parentheses_are_refused_before_what_follows_is_read(text: str) -> None:
     with pytest.raises(ServiceError) as raised:
         parse_condition(text, "ConditionExpression")
     assert raised.value.message == "Invalid ConditionExpression: The expression has redundant parentheses;"
 
 
-@pytest.mark.parametrize("text", ["(a = :v) AND (b = :v)", "(a = :v AND (b = :v))", "((a) = :v)", "(a = (:v))"])
+@pytest.mark.parametrize(
+    "text", ["(a = :v) AND (b = :v)", "(a = :v AND (b = :v))", "((a) = :v)", "(a = (:v))"]
+)
 def test_parentheses_around_different_things_are_not_redundant(text: str) -> None:
     assert parse_condition(text, "ConditionExpression").condition is not None
 
