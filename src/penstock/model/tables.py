@@ -131,6 +131,7 @@ class Table:
     tags: tuple[tuple[str, str], ...] = ()
     deletion_protection: bool = False
     table_class: str = ""  # Where it was never set, which means STANDARD, DescribeTable does not tell it.
+    table_class_changed_us: int = 0
     encryption: tuple[tuple[str, str], ...] = ()
     billing_changed_us: int = 0
     stream_shards: int = 1  # Penstock's own settings: how many shards the next stream opens with,

@@ -38,6 +38,7 @@ def run(request: Request, context: Context) -> Plan:
     shown = replace(
         table,
         status=TableStatus.CREATING,
+        billing_changed_us=0,
         global_indexes=tuple(replace(index, status=TableStatus.CREATING) for index in table.global_indexes),
     )
     return Plan(

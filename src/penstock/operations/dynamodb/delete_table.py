@@ -25,9 +25,10 @@ def run(request: Request, context: Context) -> Plan:
             "Resource cannot be deleted as it is currently protected against deletion. "
             "Disable deletion protection first."
         )
-    if table.status is not TableStatus.ACTIVE:
+    if any(index.status is not TableStatus.ACTIVE for index in table.global_indexes):
         raise errors.resource_in_use(
-            f"Attempt to change a resource which is still in use: Table is being updated: {table.name}"
+            "Attempt to change a resource which is still in use: "
+            "Cannot delete table while indexes are being created, updated, or deleted."
         )
     items, size = context.view.counts(table.space)
     reply = {

@@ -10,36 +10,54 @@ from typing import Any
 from penstock import errors
 from penstock.engine.plans import Request
 from penstock.limits import GLOBAL_INDEXES_MAX, LOCAL_INDEXES_MAX, PROJECTED_ATTRIBUTES_MAX
+from penstock.operations.dynamodb.table_descriptions import ON_DEMAND_WARM
 
 CAPACITY_UNITS_MAX = 1_000_000_000_000  # Above it AWS calls the value out of bounds.
 KEY_PART_ATTRIBUTES_MAX = 4  # developerguide/GSI.DesignPattern.MultiAttributeKeys
 Elements = list[dict[str, str]]
 
 
+UNBUILT = (
+    "ResourcePolicy", "GlobalTableSourceArn", "GlobalTableSettingsReplicationMode", "VectorIndexes"
+)  # fmt: skip
+
+
 def check_create(request: Request) -> None:
-    check_throughput(request)
+    refuse_unbuilt(request, UNBUILT)
+    _check_throughput(request)
     definitions = [d["AttributeName"] for d in request["AttributeDefinitions"]]
     _check_definitions(definitions)
     keys = request["KeySchema"]
-    _check_table_keys(keys, definitions)
+    _check_keys(keys, definitions)
     local, global_ = request.get("LocalSecondaryIndexes"), request.get("GlobalSecondaryIndexes")
     if local is None and global_ is None and len(keys) != len(definitions):
         raise errors.invalid_parameter(
             "Number of attributes in KeySchema does not exactly match number of attributes defined in "
             "AttributeDefinitions"
         )
-    names: set[str] = set()
-    if local is not None:
-        _check_local_indexes(local, keys, definitions, names)
-    if global_ is not None:
-        _check_global_indexes(global_, request, definitions, names)
-    specs = (local or []) + (global_ or [])
-    _check_all_used(definitions, [keys, *(spec["KeySchema"] for spec in specs)])
-    check_projected([projected_count(spec) for spec in specs])
+    for name, specs in (("LocalSecondaryIndexes", local), ("GlobalSecondaryIndexes", global_)):
+        if specs is not None and not specs:
+            raise errors.invalid_parameter(f"List of {name} is empty")
+    schemas = [spec["KeySchema"] for spec in (local or []) + (global_ or [])]
+    for schema in schemas:
+        check_defined(schema, definitions)
+    # AWS looks for unused definitions before it looks at anything else in an index.
+    _check_all_used(definitions, [keys, *schemas])
+    _check_local_indexes(local or [], keys, definitions)
+    _check_global_indexes(global_ or [], request)
+    _check_names((local or []) + (global_ or []))
+    check_projected([projected_count(spec) for spec in (local or []) + (global_ or [])])
     _check_settings(request)
 
 
-def check_throughput(request: Request) -> None:
+def refuse_unbuilt(request: Request, members: tuple[str, ...]) -> None:
+    """Better no table than one that lacks what was asked for."""
+    for member in members:
+        if request.get(member):
+            raise errors.validation(f"{member} is not supported by Penstock; see docs/compatibility.md")
+
+
+def _check_throughput(request: Request) -> None:
     given = request.get("ProvisionedThroughput")
     if request.get("BillingMode") == "PAY_PER_REQUEST":
         if given is not None:
@@ -61,24 +79,38 @@ def check_units(given: dict[str, int]) -> None:
             raise errors.validation(f"Given value {given[name]} for {name} is out of bounds")
 
 
-def check_on_demand(given: dict[str, int] | None, billing_mode: str, index: str | None = None) -> None:
-    """MaxReadRequestUnits and MaxWriteRequestUnits: on demand only, at least 1, or -1 for no limit."""
-    if given is None:
-        return
+def check_on_demand(
+    given: dict[str, int] | None, billing_mode: str, index: str | None = None, *, clearable: bool = False
+) -> None:
+    """MaxReadRequestUnits and MaxWriteRequestUnits: on demand only, at least 1; UpdateTable clears with -1."""
     for name in ("MaxReadRequestUnits", "MaxWriteRequestUnits"):
-        value = given.get(name)
+        value = (given or {}).get(name)
         if value is None:
             continue
         if billing_mode == "PROVISIONED":
-            where = "" if index is None else f" for index : {index}"
+            where = "" if index is None else f" for index: {index}"
             raise errors.invalid_parameter(
-                f"{name} for OnDemandThroughput cannot be specified when the table BillingMode is "
-                f"PROVISIONED{where}"
+                f"{name} for OnDemandThroughput{where} cannot be specified when the table BillingMode is PROVISIONED"
             )
-        if value < 1 and value != -1:
+        if value < 1 and not (clearable and value == -1):
             where = "table" if index is None else f"index : {index}"
             raise errors.invalid_parameter(
                 f"Requested {name} for OnDemandThroughput for {where} is outside of valid range"
+            )
+
+
+def _check_warm(given: dict[str, int] | None, throughput: dict[str, int] | None, target: str) -> None:
+    names = ("ReadUnitsPerSecond", "WriteUnitsPerSecond")
+    if throughput is None:
+        floor = ON_DEMAND_WARM
+        lower = ("initial throughput for OnDemand", "initial throughput for OnDemand")
+    else:
+        floor = (throughput["ReadCapacityUnits"], throughput["WriteCapacityUnits"])
+        lower = ("ReadCapacityUnits of ProvisionedThroughput", "WriteCapacityUnits of ProvisionedThroughput")
+    for name, least, what in zip(names, floor, lower, strict=True):
+        if (given or {}).get(name, least) < least:
+            raise errors.invalid_parameter(
+                f"Requested {name} for WarmThroughput for {target} is lower than {what}"
             )
 
 
@@ -90,7 +122,8 @@ def _check_definitions(definitions: list[str]) -> None:
         seen.add(name)
 
 
-def _check_table_keys(keys: Elements, definitions: list[str]) -> None:
+def _check_keys(keys: Elements, definitions: list[str]) -> None:
+    """Of a table or a local index: one attribute in each part."""
     if len(keys) > len(definitions):
         raise errors.validation("Invalid KeySchema: Some index key attribute have no definition")
     check_defined(keys, definitions)
@@ -113,19 +146,15 @@ def check_defined(keys: Elements, definitions: list[str]) -> None:
         )
 
 
-def _check_local_indexes(
-    specs: list[dict[str, Any]], keys: Elements, definitions: list[str], names: set[str]
-) -> None:
-    if not specs:
-        raise errors.invalid_parameter("List of LocalSecondaryIndexes is empty")
-    if len(keys) != 2:
+def _check_local_indexes(specs: list[dict[str, Any]], keys: Elements, definitions: list[str]) -> None:
+    if specs and len(keys) != 2:
         raise errors.invalid_parameter(
             "Table KeySchema does not have a range key, which is required when specifying a LocalSecondaryIndex"
         )
     table_hash = keys[0]["AttributeName"]
     for spec in specs:
-        _check_table_keys_of_index(spec, definitions)
         index_keys = spec["KeySchema"]
+        _check_keys(index_keys, definitions)
         if len(index_keys) != 2:
             raise errors.invalid_parameter(
                 f"Index KeySchema does not have a range key for index: {spec['IndexName']}"
@@ -137,31 +166,18 @@ def _check_local_indexes(
                 f"table hash key: {table_hash}"
             )
         check_projection(spec["Projection"])
-        _check_new_name(spec["IndexName"], names)
     if len(specs) > LOCAL_INDEXES_MAX:
         raise errors.invalid_parameter(
             f"Number of LocalSecondaryIndexes exceeds per-table limit of {LOCAL_INDEXES_MAX}"
         )
 
 
-def _check_table_keys_of_index(spec: dict[str, Any], definitions: list[str]) -> None:
-    """A local index has one attribute in each part, as a table has."""
-    check_defined(spec["KeySchema"], definitions)
-    _check_table_keys(spec["KeySchema"], definitions)
-
-
-def _check_global_indexes(
-    specs: list[dict[str, Any]], request: Request, definitions: list[str], names: set[str]
-) -> None:
-    if not specs:
-        raise errors.invalid_parameter("List of GlobalSecondaryIndexes is empty")
+def _check_global_indexes(specs: list[dict[str, Any]], request: Request) -> None:
     billing_mode = request.get("BillingMode", "PROVISIONED")
     for spec in specs:
-        check_defined(spec["KeySchema"], definitions)
         check_global_keys(spec["KeySchema"])
         check_projection(spec["Projection"])
         _check_index_throughput(spec, billing_mode)
-        _check_new_name(spec["IndexName"], names)
     if len(specs) > GLOBAL_INDEXES_MAX:
         raise errors.invalid_parameter(
             f"GlobalSecondaryIndex count exceeds the per-table limit of {GLOBAL_INDEXES_MAX}"
@@ -205,6 +221,7 @@ def _check_index_throughput(spec: dict[str, Any], billing_mode: str) -> None:
     else:
         check_index_units(given, name)
     check_on_demand(spec.get("OnDemandThroughput"), billing_mode, name)
+    _check_warm(spec.get("WarmThroughput"), given, f"index {name}")
 
 
 def check_index_units(given: dict[str, int], index: str) -> None:
@@ -229,10 +246,14 @@ def check_projection(projection: dict[str, Any]) -> None:
         raise errors.invalid_parameter(f"ProjectionType is {kind}, but NonKeyAttributes is specified")
 
 
-def _check_new_name(name: str, names: set[str]) -> None:
-    if name in names:
-        raise errors.invalid_parameter(f"Duplicate index name: {name}")
-    names.add(name)
+def _check_names(specs: list[dict[str, Any]]) -> None:
+    """Over both kinds of index."""
+    seen: set[str] = set()
+    for spec in specs:
+        name = spec["IndexName"]
+        if name in seen:
+            raise errors.invalid_parameter(f"Duplicate index name: {name}")
+        seen.add(name)
 
 
 def _check_all_used(definitions: list[str], schemas: list[Elements]) -> None:
@@ -261,6 +282,7 @@ def check_projected(counts: list[int]) -> None:
 
 def _check_settings(request: Request) -> None:
     check_on_demand(request.get("OnDemandThroughput"), request.get("BillingMode", "PROVISIONED"))
+    _check_warm(request.get("WarmThroughput"), request.get("ProvisionedThroughput"), "table")
     stream = request.get("StreamSpecification")
     if stream is not None:
         if stream["StreamEnabled"] and "StreamViewType" not in stream:

@@ -2,6 +2,7 @@
 
 A member that does not apply is left out, never null: no StreamSpecification where the stream is off, no
 BillingModeSummary on a provisioned table that never was anything else, no SSEDescription under default encryption.
+AttributeDefinitions and NonKeyAttributes come in order of their names, indexes and keys in the order given.
 """
 
 from __future__ import annotations
@@ -11,16 +12,15 @@ from typing import Any
 import orjson
 
 from penstock.engine.plans import Context
-from penstock.model.tables import Index, KeySchema, Projected, Table, Throughput
+from penstock.model.tables import Index, KeySchema, Projected, Table, TableStatus, Throughput
 from penstock.operations.dynamodb.arns import index_arn, stream_arn, table_arn
 
 US_PER_DAY = 86_400_000_000
-ON_DEMAND_WARM = (12_000, 4_000)  # What a new on-demand table bears at once, as AWS reports it.
+ON_DEMAND_WARM = (12_000, 4_000)  # developerguide/warm-throughput: a new on-demand table.
 
 
-def description_reply(member: str, table: Table, context: Context, **changed: Any) -> bytes:
-    """The whole reply. `changed` are members that the reply alone shows otherwise, such as a passing status."""
-    return orjson.dumps({member: {**describe(table, context), **changed}})
+def description_reply(member: str, table: Table, context: Context) -> bytes:
+    return orjson.dumps({member: describe(table, context)})
 
 
 def describe(table: Table, context: Context) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def describe(table: Table, context: Context) -> dict[str, Any]:
     reply: dict[str, Any] = {
         "AttributeDefinitions": [
             {"AttributeName": attribute.name, "AttributeType": attribute.type}
-            for attribute in table.attribute_types
+            for attribute in sorted(table.attribute_types, key=lambda attribute: attribute.name)
         ],
         "TableName": table.name,
         "KeySchema": describe_keys(table.keys),
@@ -56,11 +56,12 @@ def describe(table: Table, context: Context) -> dict[str, Any]:
     if table.encryption:
         reply["SSEDescription"] = {"Status": "ENABLED", **dict(table.encryption)}
     if table.table_class:
-        reply["TableClassSummary"] = {"TableClass": table.table_class}
+        reply["TableClassSummary"] = _table_class(table)
     reply["DeletionProtectionEnabled"] = table.deletion_protection
     if table.on_demand is not None:
         reply["OnDemandThroughput"] = _on_demand(table.on_demand)
-    reply["WarmThroughput"] = _warm(table.warm, table.throughput)
+    if table.status is not TableStatus.CREATING:
+        reply["WarmThroughput"] = _warm(table.warm, table.throughput)
     return reply
 
 
@@ -87,11 +88,12 @@ def describe_global_index(table: Table, index: Index, context: Context) -> dict[
     reply = _index(table, index, context)
     reply["IndexStatus"] = index.status.value
     if index.backfilling:
-        reply["Backfilling"] = True
+        reply["Backfilling"] = True  # Left out, not false, for every other index.
     reply["ProvisionedThroughput"] = describe_throughput(index.throughput, context.now_us)
     if index.on_demand is not None:
         reply["OnDemandThroughput"] = _on_demand(index.on_demand)
-    reply["WarmThroughput"] = _warm(index.warm, index.throughput)
+    if table.status is not TableStatus.CREATING:
+        reply["WarmThroughput"] = _warm(index.warm, index.throughput)
     return reply
 
 
@@ -99,7 +101,7 @@ def _index(table: Table, index: Index, context: Context) -> dict[str, Any]:
     items, size = context.view.counts(index.space)
     projection: dict[str, Any] = {"ProjectionType": index.projected.value}
     if index.projected is Projected.INCLUDE:
-        projection["NonKeyAttributes"] = list(index.included)
+        projection["NonKeyAttributes"] = sorted(index.included)
     return {
         "IndexName": index.name,
         "KeySchema": describe_keys(index.keys),
@@ -117,14 +119,28 @@ def _billing(table: Table) -> dict[str, Any]:
     return reply
 
 
+def _table_class(table: Table) -> dict[str, Any]:
+    reply: dict[str, Any] = {"TableClass": table.table_class}
+    if table.table_class_changed_us:
+        reply["LastUpdateDateTime"] = epoch_s(table.table_class_changed_us)
+    return reply
+
+
 def _on_demand(units: tuple[int, int]) -> dict[str, int]:
-    return {"MaxReadRequestUnits": units[0], "MaxWriteRequestUnits": units[1]}
+    """-1 is a member that has no limit."""
+    names = ("MaxReadRequestUnits", "MaxWriteRequestUnits")
+    return {name: value for name, value in zip(names, units, strict=True) if value != -1}
+
+
+def warm_units(asked: tuple[int, int] | None, throughput: Throughput) -> tuple[int, int]:
+    """(reads, writes) a second that are there at once: what is provisioned, or on demand 12,000 and 4,000; more where
+    more was asked for or provisioned before, because it never shrinks."""
+    floor = (throughput.read_units, throughput.write_units) if throughput.read_units else ON_DEMAND_WARM
+    return floor if asked is None else (max(floor[0], asked[0]), max(floor[1], asked[1]))
 
 
 def _warm(asked: tuple[int, int] | None, throughput: Throughput) -> dict[str, Any]:
-    """A provisioned table is warm for what is provisioned; see developerguide/warm-throughput."""
-    floor = (throughput.read_units, throughput.write_units) if throughput.read_units else ON_DEMAND_WARM
-    read, write = (max(pair) for pair in zip(floor, asked or (0, 0), strict=True))
+    read, write = warm_units(asked, throughput)
     return {"ReadUnitsPerSecond": read, "WriteUnitsPerSecond": write, "Status": "ACTIVE"}
 
 
