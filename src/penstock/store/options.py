@@ -8,9 +8,20 @@ s.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 CACHE_BYTES = 160 << 20
 WRITE_BUFFERS_BYTES = 64 << 20
 LOG_BYTES_MAX = 64 << 20  # Also bounds what opening after a crash has to replay: about half a second.
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What a store may hold in memory."""
+
+    cache_bytes: int = CACHE_BYTES
+    write_buffers_bytes: int = WRITE_BUFFERS_BYTES
+
 
 # tolerate-corrupted-tail: a checksum that fails inside the log refuses to open. The default (point in time)
 #   stops there without a word. What it tolerates, and what it would skip, is settled before by store/log.py.
@@ -18,7 +29,7 @@ LOG_BYTES_MAX = 64 << 20  # Also bounds what opening after a crash has to replay
 # atomic_flush: tables of all families hold the same batches, so that one number says what they cover.
 # bytes_per_sync: background writes reach the disk as they go, not in one burst that a commit's sync waits
 # behind.
-_DATABASE = f"""
+_DATABASE = """
 [Version]
   rocksdb_version=9.8.4
   options_file_version=1.1
@@ -27,10 +38,10 @@ _DATABASE = f"""
   create_missing_column_families=true
   paranoid_checks=true
   wal_recovery_mode=kTolerateCorruptedTailRecords
-  track_and_verify_wals_in_manifest=true
+  track_and_verify_wals_in_manifest={verify_logs}
   atomic_flush=true
-  max_total_wal_size={LOG_BYTES_MAX}
-  db_write_buffer_size={WRITE_BUFFERS_BYTES}
+  max_total_wal_size={log_bytes_max}
+  db_write_buffer_size={write_buffers_bytes}
   bytes_per_sync=1048576
   max_background_jobs=2
   stats_dump_period_sec=0
@@ -57,9 +68,13 @@ _FAMILY = """
 """
 
 
-def options_text(families: list[str], *, verify_logs: bool = True) -> str:
+def options_text(families: list[str], memory: Memory, *, verify_logs: bool = True) -> str:
     """The text of an OPTIONS file. Without `verify_logs`, tables can be opened apart from their logs."""
-    database = _DATABASE if verify_logs else _DATABASE.replace("manifest=true", "manifest=false")
-    return database.lstrip() + "".join(
-        _FAMILY.format(name=name, write_buffer_bytes=WRITE_BUFFERS_BYTES // 2) for name in families
+    database = _DATABASE.lstrip().format(
+        log_bytes_max=LOG_BYTES_MAX,
+        write_buffers_bytes=memory.write_buffers_bytes,
+        verify_logs=str(verify_logs).lower(),
+    )
+    return database + "".join(
+        _FAMILY.format(name=name, write_buffer_bytes=memory.write_buffers_bytes // 2) for name in families
     )

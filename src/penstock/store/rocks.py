@@ -19,6 +19,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,19 @@ import rocksdict
 from penstock.errors import Corruption, StoreUnavailable, UsageError
 from penstock.store import directory, log
 from penstock.store.interface import Batch, Family
-from penstock.store.options import CACHE_BYTES, options_text
+from penstock.store.options import CACHE_BYTES, WRITE_BUFFERS_BYTES, Memory, options_text
 
 NAMES = {Family.DATA: "default", Family.CHANGES: "changes", Family.META: "meta"}
 NUMBERS = "numbers"  # A family of one key: the number of the last batch, for log.py.
 
 
-def open_store(folder: Path, *, cache_bytes: int = CACHE_BYTES, read_only: bool = False) -> RocksStore:
+def open_store(
+    folder: Path,
+    *,
+    cache_bytes: int = CACHE_BYTES,
+    write_buffers_bytes: int = WRITE_BUFFERS_BYTES,
+    read_only: bool = False,
+) -> RocksStore:
     """Opens the store in `folder`, making it where there is none. Many may read, or one may write."""
     if not read_only:
         folder.mkdir(parents=True, exist_ok=True)
@@ -41,7 +48,7 @@ def open_store(folder: Path, *, cache_bytes: int = CACHE_BYTES, read_only: bool 
         raise UsageError(f"{folder} holds no Penstock data")
     owner = directory.claim(folder, shared=read_only)
     try:
-        return RocksStore(folder, owner, cache_bytes, read_only)
+        return RocksStore(folder, owner, Memory(cache_bytes, write_buffers_bytes), read_only)
     except BaseException:
         directory.release(owner)
         raise
@@ -70,7 +77,7 @@ class RocksBatch:
 class RocksStore:
     """Store over RocksDB. Made by `open_store`, which holds the directory's lock."""
 
-    def __init__(self, folder: Path, owner: int, cache_bytes: int, read_only: bool) -> None:
+    def __init__(self, folder: Path, owner: int, memory: Memory, read_only: bool) -> None:
         self.folder = folder
         self._read_only = read_only
         self._owner = owner
@@ -78,19 +85,19 @@ class RocksStore:
         directory.check_format(folder, create=not read_only)
         self._mark = directory.Mark(folder, read_only=read_only)
         try:
-            self._open(cache_bytes)
+            self._open(memory)
         except BaseException:
             self._mark.close()
             raise
 
-    def _open(self, cache_bytes: int) -> None:
+    def _open(self, memory: Memory) -> None:
         files = self.folder / "rocks"
         mark = self._mark.read()
         _check_present(files, self._mark)
         if any(path.stat().st_size for path in log.log_files(files)):
-            self._db = self._opened_with_log(files, mark, cache_bytes)
+            self._db = self._opened_with_log(files, mark, memory)
         else:
-            self._db = _rdict(files, cache_bytes, self._read_only)
+            self._db = _database(files, memory, self._read_only)
         names = [NAMES[family] for family in Family] + [NUMBERS]
         self._families = [self._db.get_column_family(name) for name in names]
         self._handles = [self._db.get_column_family_handle(name) for name in names]
@@ -109,12 +116,12 @@ class RocksStore:
             self._mark.write(self._written, durable=True)  # Replay has put what it found into synced tables.
             directory.sync_folder(self.folder)
 
-    def _opened_with_log(self, files: Path, mark: int, cache_bytes: int) -> Any:
+    def _opened_with_log(self, files: Path, mark: int, memory: Memory) -> Any:
         """RocksDB, after its log was proved."""
         in_tables = _number_in_tables(files)
         self._settle(log.prove(log.log_files(files), mark, in_tables))
         try:
-            return _rdict(files, cache_bytes, self._read_only)
+            return _database(files, memory, self._read_only)
         except Corruption as damage:
             # A checksum in the log that fails may be a torn write that was never synced: then there is a cut.
             cut = log.prove(log.log_files(files), mark, in_tables, sum_all=True)
@@ -122,7 +129,7 @@ class RocksStore:
                 place = log.first_bad_sum(log.log_files(files))
                 raise Corruption(f"{place}: {damage}" if place else str(damage)) from damage
             self._settle(cut)
-        return _rdict(files, cache_bytes, self._read_only)
+        return _database(files, memory, self._read_only)
 
     def _settle(self, cut: log.Cut | None) -> None:
         if cut is None:
@@ -207,15 +214,17 @@ class RocksStore:
     def sync(self) -> None:
         with self._sync_lock:
             self._check_open()
-            number = self._written
-            if number == self._synced:
-                return
-            try:
-                self._db.flush_wal(True)
-            except Exception as error:
-                raise translated(error) from error
-            self._synced = number
-            self._mark.write(number)
+            if self._written > self._synced:
+                self._flush_log()
+
+    def _flush_log(self) -> None:
+        number = self._written
+        try:
+            self._db.flush_wal(True)
+        except Exception as error:
+            raise translated(error) from error
+        self._synced = number
+        self._mark.write(number)
 
     def checkpoint(self, folder: Path) -> None:
         self._check_open()
@@ -244,19 +253,22 @@ class RocksStore:
         """Syncs, then writes out what is in memory, so that the next opening has nothing to replay."""
         if self._owner < 0:
             return
-        try:
+        with ExitStack() as steps:  # Last pushed, first done; each is done whatever the others raise.
+            steps.callback(self._release)
+            steps.callback(self._handles.clear)  # A handle keeps RocksDB open.
+            for part in (self._db, *self._families):
+                steps.callback(_close, part)
+            steps.enter_context(self._sync_lock)
+            if not self._read_only and self._written > self._synced:
+                self._flush_log()
             if not self._read_only:
-                self.sync()
                 self._mark.write(self._synced, durable=True)
-        finally:
-            with self._sync_lock:
-                self._handles.clear()  # A handle keeps RocksDB open.
-                self._numbers = None
-                for part in [*self._families, self._db]:
-                    _close(part)
-                self._mark.close()
-                directory.release(self._owner)
-                self._owner = -1
+
+    def _release(self) -> None:
+        self._numbers = None
+        self._mark.close()
+        directory.release(self._owner)
+        self._owner = -1
 
 
 def _pairs(cursor: Any) -> Iterator[tuple[bytes, bytes]]:
@@ -294,8 +306,12 @@ def _check_present(files: Path, mark: directory.Mark) -> None:
 
 def _number_in_tables(files: Path) -> int:
     """The number of the last batch that the tables hold without the log."""
+    # As a secondary, which looks for the log in a folder that is empty. Not read-only: without verify_logs that
+    # ends in a null pointer where MANIFEST knows of logs, and with it the logs are missed (RocksDB 9.8.4).
     with tempfile.TemporaryDirectory() as empty:
-        db = _rdict(files, 1 << 20, True, logs=empty)
+        options, of_families = _settings(Memory(1 << 20, 1 << 20), verify_logs=False)
+        options.set_wal_dir(empty)
+        db = _rdict(files, options, of_families, rocksdict.AccessType.secondary(empty))
         numbers = db.get_column_family(NUMBERS)
         value = numbers.get(log.NUMBER_KEY)
         numbers.close()
@@ -303,22 +319,25 @@ def _number_in_tables(files: Path) -> int:
     return 0 if value is None else log.number_of(value)
 
 
-def _rdict(files: Path, cache_bytes: int, read_only: bool, *, logs: str | None = None) -> Any:
-    """RocksDB opened with our settings, which rocksdict reads only from a file."""
-    # Blocks of 4 KB: the clock cache wants to know how big its entries are. Against LRU: a third less CPU
-    # per miss.
-    cache = rocksdict.Cache.new_hyper_clock_cache(cache_bytes, 4096)
-    families = [*NAMES.values(), NUMBERS]
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "OPTIONS-000001").write_text(options_text(families, verify_logs=logs is None))
-        options, of_families = rocksdict.Options.load_latest(folder, rocksdict.Env(), False, cache)
-    if logs is not None:
-        options.set_wal_dir(logs)
+def _database(files: Path, memory: Memory, read_only: bool) -> Any:
     access = rocksdict.AccessType
+    return _rdict(files, *_settings(memory), access.read_only(False) if read_only else access.read_write())
+
+
+def _settings(memory: Memory, *, verify_logs: bool = True) -> tuple[Any, Any]:
+    """options.py's text as rocksdict's objects; it reads such text only from a file."""
+    # The clock cache wants to know how big its entries are. Against LRU it takes a third less CPU per miss.
+    cache = rocksdict.Cache.new_hyper_clock_cache(memory.cache_bytes, 4096)
+    with tempfile.TemporaryDirectory() as folder:
+        text = options_text([*NAMES.values(), NUMBERS], memory, verify_logs=verify_logs)
+        Path(folder, "OPTIONS-000001").write_text(text)
+        options, of_families = rocksdict.Options.load_latest(folder, rocksdict.Env(), False, cache)
+    return options, of_families
+
+
+def _rdict(files: Path, options: Any, of_families: Any, access: Any) -> Any:
     try:
-        return rocksdict.Rdict(
-            str(files), options, of_families, access.read_only(False) if read_only else access.read_write()
-        )
+        return rocksdict.Rdict(str(files), options, of_families, access)
     except Exception as error:
         raise _opening(error) from error
 
