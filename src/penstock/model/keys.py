@@ -82,12 +82,22 @@ def base_key(table: Table, item: Item) -> bytes:
 
 
 def index_key(index: Index, item: Item, suffix: bytes) -> bytes | None:
-    """The key of the item's entry, or None where the item lacks an index key: the index is sparse."""
-    for attribute in index.keys.partition + index.keys.sort:
-        if attribute.name not in item:
+    """The key of the item's entry, or None where it has none: the index is sparse.
+
+    Without an entry are items that lack an index key, and those that hold one that no write could put there now: of
+    another type, empty or too long. Such an item can only be older than the index.
+    """
+    keys = index.keys
+    for attribute in keys.partition + keys.sort:
+        value = item.get(attribute.name)
+        if value is None or not value.get(attribute.type):
             return None
-    partition = encode_partition(index.keys.partition, item)
-    sort = encode_partition(index.keys.sort, item) if index.keys.sort else b""
+    partition = encode_partition(keys.partition, item)
+    sort = encode_partition(keys.sort, item) if keys.sort else b""
+    if (
+        len(partition) > PARTITION_KEY_BYTES_MAX and _length(keys.partition, item) > PARTITION_KEY_BYTES_MAX
+    ) or (len(sort) > SORT_KEY_BYTES_MAX and _length(keys.sort, item) > SORT_KEY_BYTES_MAX):
+        return None
     return partition_prefix(index.space, partition) + sort + suffix
 
 

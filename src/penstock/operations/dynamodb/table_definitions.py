@@ -69,8 +69,8 @@ def _pair(given: dict[str, int] | None, read: str, write: str) -> tuple[int, int
 
 
 def encryption_of(request: Request) -> tuple[tuple[str, str], ...]:
-    """What SSEDescription shows; nothing where the default encryption is meant."""
+    """The key's name, for SSEDescription to show; nothing where the default encryption is meant."""
     spec = request.get("SSESpecification")
     if not spec or not spec.get("Enabled", "SSEType" in spec or "KMSMasterKeyId" in spec):
         return ()
-    return (("SSEType", "KMS"), ("KMSMasterKeyArn", spec.get("KMSMasterKeyId", "alias/aws/dynamodb")))
+    return (("KMSMasterKeyId", spec.get("KMSMasterKeyId", "alias/aws/dynamodb")),)

@@ -54,7 +54,11 @@ def describe(table: Table, context: Context) -> dict[str, Any]:
         reply["LatestStreamLabel"] = table.stream.label
         reply["LatestStreamArn"] = stream_arn(context, table.stream)
     if table.encryption:
-        reply["SSEDescription"] = {"Status": "ENABLED", **dict(table.encryption)}
+        reply["SSEDescription"] = {
+            "Status": "ENABLED",
+            "SSEType": "KMS",
+            "KMSMasterKeyArn": _key_arn(table, context),
+        }
     if table.table_class:
         reply["TableClassSummary"] = _table_class(table)
     reply["DeletionProtectionEnabled"] = table.deletion_protection
@@ -87,7 +91,7 @@ def describe_throughput(throughput: Throughput, now_us: int) -> dict[str, Any]:
 def describe_global_index(table: Table, index: Index, context: Context) -> dict[str, Any]:
     reply = _index(table, index, context)
     reply["IndexStatus"] = index.status.value
-    if index.backfilling:
+    if index.status is TableStatus.CREATING and table.status is not TableStatus.CREATING:
         reply["Backfilling"] = True  # Left out, not false, for every other index.
     reply["ProvisionedThroughput"] = describe_throughput(index.throughput, context.now_us)
     if index.on_demand is not None:
@@ -110,6 +114,15 @@ def _index(table: Table, index: Index, context: Context) -> dict[str, Any]:
         "ItemCount": items,
         "IndexArn": index_arn(context, table.name, index.name),
     }
+
+
+def _key_arn(table: Table, context: Context) -> str:
+    """As it was given, where that was an ARN; else the ARN of what was given, an alias or a key's id."""
+    given = dict(table.encryption)["KMSMasterKeyId"]
+    if given.startswith("arn:"):
+        return given
+    name = given if given.startswith("alias/") else f"key/{given}"
+    return f"arn:aws:kms:{context.region}:{context.account}:{name}"
 
 
 def _billing(table: Table) -> dict[str, Any]:
