@@ -55,7 +55,7 @@ ALL_FUNCTIONS = {**TESTS, **OPERAND_FUNCTIONS, **UPDATE_FUNCTIONS}
 PATH_FIRST = frozenset(["attribute_exists", "attribute_not_exists", "attribute_type", "if_not_exists"])
 
 LIST_INDEX_MAX = 2**31 - 1
-TYPE_NAMES = "{B,NULL,SS,BOOL,L,BS,N,NS,S,M}"
+TYPE_NAMES = "{N,BS,L,B,NULL,M,S,SS,NS,BOOL}"  # In AWS's order, which has no meaning.
 ALL_TYPES = frozenset(["S", "N", "B", "BOOL", "NULL", "SS", "NS", "BS", "L", "M"])
 SIZED_TYPES = ALL_TYPES - {"N", "BOOL", "NULL"}
 TEXT_TYPES = frozenset(["S", "B"])
@@ -455,11 +455,7 @@ def check_overlaps(paths: list[DocumentPath], kind: str) -> None:
 def _raise_clash(clash: str, paths: list[DocumentPath], index: int, shared: int, kind: str) -> NoReturn:
     """`shared`: how many parts the path has in common with the earlier one that it clashes with."""
     path = paths[index]
-    other = next(
-        earlier
-        for earlier in paths[:index]
-        if earlier[:shared] == path[:shared] or earlier == path[: len(earlier)]
-    )
+    other = next(earlier for earlier in paths[:index] if earlier[:shared] == path[:shared])
     raise invalid(
         kind,
         f"Two document paths {clash} with each other; must remove or rewrite one of these paths; "

@@ -49,7 +49,7 @@ Test: TypeAlias = Callable[[Item], bool]
 Getter: TypeAlias = Callable[[Item], AttributeValue | None]
 Binder: TypeAlias = Callable[[Values], Test]
 
-PROGRAMS_KEPT = 1024  # Of each kind of expression. An application has dozens.
+PROGRAMS_KEPT = 512  # Of each kind of expression. An application has dozens, of a few KB each.
 NO_VALUES: Values = {}
 
 

@@ -8,7 +8,7 @@ known when each has been compiled: the operation joins their `used_names` and `u
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Set
 from typing import Any, NoReturn
 
 from penstock.errors import ServiceError, validation
@@ -112,23 +112,23 @@ def check_not_without_expression(request: Mapping[str, Any], leading: str) -> No
 def check_all_used(
     names: Mapping[str, str] | None,
     values: Mapping[str, AttributeValue] | None,
-    used_names: Iterable[str],
-    used_values: Iterable[str],
+    used_names: Set[str],
+    used_values: Set[str],
 ) -> None:
     """Every placeholder that the request defines stands in one of its expressions.
 
     A key that is no placeholder can stand in none, so this is also where it is found when nothing asked for
     `check_placeholders` before.
     """
-    if names is not None and (not names or not names.keys() <= set(used_names)):
+    if names is not None and (not names or not names.keys() <= used_names):
         check_placeholders(names, values)
-        _raise_unused(NAMES, names, set(used_names))
-    if values is not None and (not values or not values.keys() <= set(used_values)):
+        _raise_unused(NAMES, names, used_names)
+    if values is not None and (not values or not values.keys() <= used_values):
         check_placeholders(names, values)
-        _raise_unused(VALUES, values, set(used_values))
+        _raise_unused(VALUES, values, used_values)
 
 
-def _raise_unused(parameter: str, given: Mapping[str, object], used: set[str]) -> NoReturn:
+def _raise_unused(parameter: str, given: Mapping[str, object], used: Set[str]) -> NoReturn:
     unused = [key for key in given if key not in used]
     listed = ", ".join(_in_hash_order(unused, len(given)))
     raise validation(f"Value provided in {parameter} unused in expressions: keys: {{{listed}}}")

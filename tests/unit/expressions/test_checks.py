@@ -86,7 +86,7 @@ CONDITIONS = [
     ("attribute_type(a, b)", TYPE + "attribute_type, operand type: {NS,SS,L,BS,N,M,B,BOOL,NULL,S}"),
     (
         "attribute_type(a, :s)",
-        "Invalid attribute type name found; type: s, valid types: {B,NULL,SS,BOOL,L,BS,N,NS,S,M}",
+        "Invalid attribute type name found; type: s, valid types: {N,BS,L,B,NULL,M,S,SS,NS,BOOL}",
     ),
     (
         "a BETWEEN :n AND :s",
