@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cmp_to_key
 from itertools import product
 
 from penstock.model.keys import raw_component
@@ -115,7 +114,7 @@ def plan_reads(where: Condition | None, keys: KeySchema, *, check_types: bool = 
         _check_types(branches, keys)
     elif not _types_fit(branches, keys):
         return reads  # A transaction's: the key is checked with its items, and there can be no order yet.
-    reads.sort(key=cmp_to_key(lambda one, other: _compare_reads(one, other, keys)))
+    reads.sort(key=lambda read: _place(read, keys))
     return _without_overlap(reads, keys)
 
 
@@ -275,12 +274,10 @@ def _partition_bytes(read: Read, keys: KeySchema) -> list[bytes]:
     return [raw_component(read.partition[one.name], one.type) for one in keys.partition]
 
 
-def _compare_reads(one: Read, other: Read, keys: KeySchema) -> int:
-    left, right = _partition_bytes(one, keys), _partition_bytes(other, keys)
-    if left == right:
-        left = [_interval(one, attribute).low for attribute in keys.sort]
-        right = [_interval(other, attribute).low for attribute in keys.sort]
-    return (left > right) - (left < right)
+def _place(read: Read, keys: KeySchema) -> tuple[list[bytes], list[tuple[bytes, bool]]]:
+    """Where a read begins: its partition, and the lower end of each sort attribute's interval."""
+    intervals = [_interval(read, attribute) for attribute in keys.sort]
+    return _partition_bytes(read, keys), [(each.low, not each.with_low) for each in intervals]
 
 
 def _overlap(one: Read, other: Read, keys: KeySchema) -> bool:
