@@ -51,6 +51,10 @@ class ServedDatabase:
     def tick(self) -> float:
         return self._sweeper.tick()
 
+    def stop_waiting(self) -> None:
+        """Answer every consumer that holds a page open. Call before waiting for the last answers to go out."""
+        self.database.feed.close()
+
     def close(self) -> None:
         """Call after the last answer is out."""
         self._syncs.stop()

@@ -2,6 +2,11 @@
 
 A call decides and applies under the lock. Its sync happens outside it: the first thread that needs one runs it for
 all that were applied until then (a leader), and the threads that joined its group are answered with it.
+
+O1. A caller does the work that its answer needs: slices of long reads, and a sync. When there is none left that it
+    could do, another thread does it (a sync, a slice) or it is too early (a page held open): it sleeps until its
+    answer arrives, and looks at nothing meanwhile.
+O2. Whoever leaves work behind (slices of others, woken consumers) wakes the background thread for it.
 """
 
 from __future__ import annotations
@@ -24,16 +29,19 @@ from penstock.store.rocks import open_store
 
 
 class _Answer:
-    """Where one call's answer arrives."""
+    """Where one call's answer arrives; always under the owner's lock."""
 
-    __slots__ = ("body", "status")
+    __slots__ = ("arrived", "body", "status")
 
     def __init__(self) -> None:
         self.status = 0
         self.body = b""
+        self.arrived: threading.Event | None = None  # Made by a caller that has to sleep: most never do.
 
     def __call__(self, status: int, body: bytes) -> None:
         self.status, self.body = status, body
+        if self.arrived is not None:
+            self.arrived.set()
 
 
 class Owner:
@@ -47,9 +55,15 @@ class Owner:
         self._pid = os.getpid()
         self._closed = False
         self._wake = threading.Event()
-        waits = durability == "power"
+        self._waits_for_sync = durability == "power"
         self.database = Database(
-            store, clock, load(), self._kick, self._deferred.append, fresh_id, waits_for_sync=waits
+            store,
+            clock,
+            load(),
+            self._kick,
+            self._deferred.append,
+            fresh_id,
+            waits_for_sync=self._waits_for_sync,
         )
         self._sweeper = Sweeper(self.database, JOBS)
         self._thread = threading.Thread(target=self._background, name="penstock-owner", daemon=True)
@@ -66,13 +80,21 @@ class Owner:
             if self._closed:
                 raise UsageError("this client is closed")
             self.database.start(target, body, answer, wait_ms)
-        while not answer.status:
-            if self._run_deferred():
-                continue
-            self._lead_sync(answer)
-            if not answer.status and not self._deferred:
-                self._wake.wait(0.005)
+        if not answer.status:
+            self._work_for(answer)
         return answer.status, answer.body
+
+    def _work_for(self, answer: _Answer) -> None:
+        while not answer.status:
+            if self._run_deferred() or (self._waits_for_sync and self._lead_sync(answer)):
+                continue
+            with self._lock:
+                if answer.status or self._deferred:
+                    continue
+                arrived = answer.arrived = threading.Event()
+            arrived.wait()
+        if self._deferred:
+            self._wake.set()
 
     def start(self, target: str, body: bytes, done: Done, wait_ms: int = 0) -> None:
         with self._lock:
@@ -87,18 +109,19 @@ class Owner:
             self._deferred.popleft()()
             return True
 
-    def _lead_sync(self, answer: _Answer | None = None) -> None:
-        """Sync what was applied, unless a leader did so while this thread waited for its turn."""
+    def _lead_sync(self, answer: _Answer | None = None) -> bool:
+        """Sync what was applied, unless a leader did so while this thread waited for its turn. False: nothing to do."""
         with self._sync_lock:
             if answer is not None and answer.status:
-                return
+                return False
             with self._lock:
                 group = self.database.commit.begin()
             if group is None:
-                return
+                return False
             error = self.database.commit.sync()
             with self._lock:
                 self.database.commit.finish(group, error)
+            return True
 
     def _background(self) -> None:
         """Syncs for `start` callers and for nobody (durability="process"), long reads' slices, sweeps."""
@@ -115,10 +138,12 @@ class Owner:
             if self._closed:
                 return
             self._closed = True
+            self.database.feed.close()
         self._wake.set()
         if threading.current_thread() is not self._thread:
             self._thread.join()
-        self._lead_sync()
+        while self._run_deferred() or self._lead_sync():
+            pass  # Whoever still waits is answered.
         self.store.close()
 
 

@@ -65,6 +65,23 @@ class MemoryDatabase:
             raise ServiceError(code, message, status=status, namespace=namespace + "#", extra=reply)
         return reply
 
+    def start(self, action: str, wait_ms: int = 0, **request: Any) -> list[tuple[int, Request]]:
+        """A request whose answer is not waited for: it is put into the list that is returned, once it is there."""
+        answers: list[tuple[int, Request]] = []
+        self.database.start(
+            self._target(action),
+            orjson.dumps(request),
+            lambda status, reply: answers.append((status, orjson.loads(reply))),
+            wait_ms,
+        )
+        return answers
+
+    def settle(self) -> None:
+        """Everything that was put off happens: slices, syncs, what they wake."""
+        while self._deferred or self.sync():
+            while self._deferred:
+                self._deferred.popleft()()
+
     def _target(self, action: str) -> str:
         for prefix, modules in MODULES.items():
             if action in modules:
@@ -86,8 +103,7 @@ class MemoryDatabase:
     def tick(self) -> None:
         """Every background job that is due does all that it can do now."""
         self._sweeper.tick()
-        while self.sync():
-            pass
+        self.settle()
 
     def pass_time(self, seconds: float) -> None:
         self.clock.advance(seconds)
