@@ -102,14 +102,18 @@ class Server:
     def _all(self) -> list[Connection]:
         return [*self._tcp.connections, *self._unix.connections]
 
-    def _sweep(self) -> None:
-        """The one timer of all connections. A walk over thousands costs less than a timer each."""
+    def pass_second(self) -> None:
+        """What happens once a second: time-outs of all connections, and the Date of answers."""
         self._heads.refresh(self._now_s())
         self._tcp.tick += 1
         self._unix.tick += 1
         for connection in self._all():
             connection.sweep()
+
+    def _sweep(self) -> None:
+        """The one timer of all connections. A walk over thousands costs less than a timer each."""
         self._sweeping = self._loop.call_later(_SWEEP_S, self._sweep)
+        self.pass_second()
 
 
 def refuse_open_address(host: str) -> None:

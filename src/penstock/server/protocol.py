@@ -272,6 +272,8 @@ class Connection(asyncio.Protocol):
         """Any request but the common one: other methods, signed, closing, from a browser, a first target."""
         edge = self.edge
         method = self._parser.get_method()
+        if method == b"CONNECT":
+            return  # No proxy: the parser stops after this, and _ignore_upgrade refuses.
         closes = not self._parser.should_keep_alive()
         connection = CLOSE if closes else b""
         if not closes and self._parser.get_http_version() == "1.0":
@@ -319,12 +321,16 @@ class Connection(asyncio.Protocol):
         self._ask(answer, target, body, wait_ms)
 
     def _ask(self, answer: _Answer, target: str, body: bytes, wait_ms: int) -> None:
+        returned = False
         try:
             self.edge.endpoint.start(target, body, answer.done, wait_ms)
-        except Exception:
-            # By contract it never raises. If it does, the client is told and the fault goes on to the log.
-            answer.done(500, error_body(internal("Internal server error")))
-            raise
+            returned = True
+        finally:
+            if not returned:
+                # By contract it never raises. If it does, the client is told and the fault goes on to the log.
+                answer.closes = True
+                answer.more_headers = CLOSE
+                answer.done(500, error_body(internal("Internal server error")))
 
     def _start_waiting(self) -> None:
         """Give the endpoint what had to wait, as far as the bounds allow in this turn of the loop."""
@@ -459,9 +465,9 @@ class Connection(asyncio.Protocol):
     def _refuse_segment(self, error: Exception) -> None:
         refusal, self._refusal = self._refusal, None
         if refusal is None and isinstance(error, httptools.HttpParserCallbackError):
-            self._gathering = False
-            self._write_gathered()
-            raise error  # A fault of ours, not the client's.
+            fault = {"message": "a request could not be carried out", "exception": error, "protocol": self}
+            asyncio.get_running_loop().call_exception_handler(fault)
+            return
         if not self._closes:
             self._refuse(refusal or _BAD_REQUEST)
 
