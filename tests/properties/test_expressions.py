@@ -286,12 +286,29 @@ meaningful: st.SearchStrategy[Condition] = st.recursive(
 type_names = st.sampled_from(("S", "N", "B", "BOOL", "NULL", "SS", "NS", "BS", "L", "M"))
 
 
+@st.composite
+def operands_for(draw: st.DrawFn, item: Item) -> dict[str, AttributeValue]:
+    """Values of any kind, but often one that the item has, with every set turned round."""
+    there = [turned(look(item, path)) for path in paths_in({"M": item}) if look(item, path) is not MISSING]
+    some_value = values | st.sampled_from(there) if there else values
+    return {placeholder: draw(some_value) for placeholder in (":v0", ":v1", ":v2")}
+
+
+def turned(value: Any) -> Any:
+    ((kind, payload),) = value.items()
+    if kind in SETS:
+        return {kind: payload[::-1]}
+    if kind == "L":
+        return {"L": [turned(member) for member in payload]}
+    return {"M": {name: turned(member) for name, member in payload.items()}} if kind == "M" else value
+
+
 @settings(max_examples=400)
-@given(meaningful, items, st.tuples(values, values, values), type_names)
+@given(meaningful, items, st.data(), type_names)
 def test_a_condition_agrees_with_the_reference(
-    node: Condition, item: Item, three: tuple[AttributeValue, ...], type_name: str
+    node: Condition, item: Item, data: st.DataObject, type_name: str
 ) -> None:
-    given_values: dict[str, AttributeValue] = dict(zip((":v0", ":v1", ":v2"), three, strict=True))
+    given_values = data.draw(operands_for(item))
     given_values[":type"] = {"S": type_name}
     try:
         condition = compile_condition(source(node), None, given_values)
@@ -378,11 +395,12 @@ def without_removed(value: Any) -> Any:
 
 
 def paths_in(value: Any) -> list[tuple[str | int, ...]]:
-    """Every path that leads somewhere, and one that leads just past the end of each list."""
+    """Every path that leads somewhere, and two that lead past the end of each list."""
     if "M" in value:
         inner = [(name, member) for name, member in value["M"].items()]
     elif "L" in value:
-        inner = [*enumerate(value["L"]), (len(value["L"]), {"NULL": True})]
+        end = len(value["L"])
+        inner = [*enumerate(value["L"]), (end + 1, {"NULL": True}), (end, {"NULL": True})]
     else:
         return []
     return [(part, *rest) for part, member in inner for rest in [(), *paths_in(member)]]
@@ -399,7 +417,7 @@ def updates(draw: st.DrawFn) -> tuple[Item, str, dict[str, Any], list[Written]]:
     numbers = st.sampled_from(NUMBERS).map(lambda text: {"N": text})
     for section in draw(st.permutations(["SET", "REMOVE", "ADD", "DELETE"])):
         texts: list[str] = []
-        for path in draw(st.lists(some_path, max_size=2)):
+        for path in draw(st.lists(some_path, max_size=4)):
             if any(clash(path, other) for _, other, _ in actions):
                 continue
             operand = None
