@@ -2,6 +2,7 @@
 
     every item        its record decodes, its size is what AWS counts, its key is the key of its attributes
     every index       each item that belongs has its entry with the right bytes, and nothing else is there
+    every expiry      each item with a time to live has its entry in that order, and nothing else is there
     every counter     items and bytes of each table and index, against what was counted on the way
     every change      belongs to a stream that is known, parses, and has a sequence number that was given
     every space       belongs to a table or index: nothing is left of what was deleted
@@ -18,11 +19,12 @@ import orjson
 
 from penstock.database.catalog import Catalog
 from penstock.engine.changes import sequence_in_key
+from penstock.engine.expiry import base_key_in_entry, entry_key, second_in_entry, second_of
 from penstock.engine.indexes import entry_record
 from penstock.errors import Corruption
 from penstock.model import items
 from penstock.model.keys import base_key, base_suffix, index_key, space_bounds
-from penstock.model.tables import Index, Table
+from penstock.model.tables import Index, Table, TableStatus
 from penstock.model.values import Item, item_size
 from penstock.store.interface import Family, Store
 
@@ -102,8 +104,12 @@ class _Checker:
                 continue
             for index in table.indexes:
                 self._entry(table, index, item, record)
+            self._expiry(table, key, item)
         for index in table.indexes:
             self._index(table, index, counted[index.space])
+            if index.status is TableStatus.CREATING:
+                del counted[index.space]  # Its entries are counted when it becomes ACTIVE.
+        self._expiries(table)
         for space, (count, size) in counted.items():
             held = self._catalog.counts.get(space, (0, 0))
             if held != (count, size):
@@ -152,6 +158,27 @@ class _Checker:
                 self._report.add(f"{where}: its item is not there")
             elif _entry_key(table, index, items.decode(base)) != key:
                 self._report.add(f"{where}: its item belongs under another key")
+
+    def _expiry(self, table: Table, key: bytes, item: Item) -> None:
+        time_to_live = table.time_to_live
+        if time_to_live is None or time_to_live.status != "ENABLED":
+            return
+        second = second_of(time_to_live, item)
+        if second is not None and self._store.get(Family.DATA, entry_key(time_to_live, second, key)) is None:
+            self._report.add(f"table {table.name}: no expiry entry for the item under {key.hex()}")
+
+    def _expiries(self, table: Table) -> None:
+        """Every expiry entry belongs to an item that expires at its second."""
+        time_to_live = table.time_to_live
+        if time_to_live is None:
+            return
+        for entry, _ in self._scan(Family.DATA, *space_bounds(time_to_live.space)):
+            self._report.entries += 1
+            where = f"table {table.name}, expiry entry {entry.hex()}"
+            record = self._store.get(Family.DATA, base_key_in_entry(table, entry))
+            item = self._item(where, record) if record is not None else {}
+            if item is not None and second_of(time_to_live, item) != second_in_entry(entry):
+                self._report.add(f"{where}: no item expires at this second")
 
     def changes(self) -> None:
         known = self._catalog.streams
