@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-NAME = "name"  # attribute
+NAME = (
+    "name"  # A letter first: AWS knows no name that begins with an underscore, except behind a placeholder.
+)
 NAME_PLACEHOLDER = "#name"
 VALUE_PLACEHOLDER = ":value"
 INDEX = "index"  # The digits between brackets: 0, or no zero in front.
@@ -20,7 +22,7 @@ END = "<EOF>"
 KEYWORDS = frozenset(["AND", "OR", "NOT", "BETWEEN", "IN", "SET", "REMOVE", "ADD", "DELETE"])
 
 _scan = re.compile(
-    r"[ \t\r\n]*(?:([A-Za-z_][A-Za-z0-9_]*)|(\#[A-Za-z0-9_]+)|(:[A-Za-z0-9_]+)|(0|[1-9][0-9]*)"
+    r"[ \t\r\n]*(?:([A-Za-z][A-Za-z0-9_]*)|(\#[A-Za-z0-9_]+)|(:[A-Za-z0-9_]+)|(0|[1-9][0-9]*)"
     r"|(<>|<=|>=|[=<>()\[\],.+\-])|([^ \t\r\n]))"
 ).match
 
