@@ -88,6 +88,7 @@ class RocksStore:
             self._open(memory)
         except BaseException:
             self._mark.close()
+            vars(self).clear()  # Lets go of RocksDB: the error's traceback would hold it, and its lock, open.
             raise
 
     def _open(self, memory: Memory) -> None:
@@ -104,8 +105,7 @@ class RocksStore:
         self._numbers = self._handles[-1]
         self._gets: list[Callable[..., Any]] = [family.get for family in self._families]
         self._write = self._db.write
-        value = self._gets[-1](log.NUMBER_KEY)
-        self._written = self._synced = 0 if value is None else log.number_of(value)
+        self._written = self._synced = _last_number(self._families[-1])
         if self._written < mark or (self._mark.is_new and self._written):
             raise Corruption(
                 f"{self.folder}: lost synced tail: the last batch is {self._written}, and {mark} was synced"
@@ -313,9 +313,18 @@ def _number_in_tables(files: Path) -> int:
         options.set_wal_dir(empty)
         db = _rdict(files, options, of_families, rocksdict.AccessType.secondary(empty))
         numbers = db.get_column_family(NUMBERS)
+        try:
+            return _last_number(numbers)
+        finally:
+            numbers.close()
+            db.close()
+
+
+def _last_number(numbers: Any) -> int:
+    try:
         value = numbers.get(log.NUMBER_KEY)
-        numbers.close()
-        db.close()
+    except Exception as error:
+        raise translated(error) from error
     return 0 if value is None else log.number_of(value)
 
 
