@@ -75,6 +75,10 @@ class Catalog:
         self.streams[stream.id] = stream
         batch.put(Family.META, STREAM + _U32.pack(stream.id), msgspec.json.encode(stream))
         self._take(batch, stream.id)
+        # What a shard begins with was promised to its changes: none may get a smaller number if the clock steps back.
+        first = max(shard.opened for shard in stream.shards)
+        if first - 1 > self.last_sequence:
+            self.put_sequence(batch, first - 1)
 
     def drop_stream(self, batch: Batch, id_: int) -> None:
         del self.streams[id_]

@@ -214,7 +214,7 @@ class Database:
             # Nothing was written: what is held in memory goes back to what the disk says.
             catalog.load()
             raise
-        self.commit.applied([key for key, _ in plan.puts] + plan.deletes, sequence)
+        self.commit.applied([key for key, _ in plan.puts] + plan.deletes, catalog.last_sequence)
         if self.feed.waiting:
             self.feed.applied(plan, self.commit.open)
         for listener in self.on_applied:

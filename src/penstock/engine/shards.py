@@ -5,7 +5,8 @@
 
 S1. At each sequence number the open shards of an enabled stream cover every hash exactly once.
 S2. A shard holds the numbers opened <= n <= closed; its children open at closed + 1. So a reader that ends a parent
-    before it begins its children sees the changes of every key in order, each once.
+    before it begins its children sees the changes of every key in order, each once. That no later change gets a
+    smaller number, whatever the clock does, is seen to where a stream is written (database/catalog.py).
 S3. A shard's id follows from its stream and number alone: it can be told for a parent that is long trimmed.
 S4. Numbers ascend and are never reused; a child's is above its parent's.
 """
@@ -16,7 +17,6 @@ import struct
 from binascii import crc32
 from dataclasses import replace
 
-from penstock.engine.changes import SEQUENCE_PER_US
 from penstock.engine.plans import Plan, View
 from penstock.errors import UsageError
 from penstock.model.keys import HASH_SPACE
@@ -91,9 +91,3 @@ def shard_id(stream: Stream, number: int) -> str:
     """In AWS's shape: a time in milliseconds (the stream's birth, a millisecond further for each number, so that ids
     sort as numbers do) and eight hex digits. CRC-32 of eight bytes differs wherever four neighbours of them do."""
     return f"shardId-{stream.created_us // 1000 + number:020d}-{crc32(_NUMBERED.pack(stream.id, number)):08x}"
-
-
-def first_sequence(stream: Stream, shard: Shard) -> int:
-    """The number that a shard is said to begin with: AWS's have 21 digits, so not zero for one that is there from
-    the stream's birth."""
-    return max(shard.opened, stream.created_us * SEQUENCE_PER_US)

@@ -54,7 +54,7 @@ def _chosen(stream: Stream, request: Request) -> list[Shard]:
 
 
 def _shard(stream: Stream, shard: Shard) -> dict[str, Any]:
-    numbers = {"StartingSequenceNumber": sequence_text(shards.first_sequence(stream, shard))}
+    numbers = {"StartingSequenceNumber": sequence_text(shard.opened)}
     if shard.closed is not None:
         numbers["EndingSequenceNumber"] = sequence_text(shard.closed)
     described: dict[str, Any] = {

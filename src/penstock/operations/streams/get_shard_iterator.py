@@ -5,7 +5,6 @@ from __future__ import annotations
 import orjson
 
 from penstock import errors
-from penstock.engine import shards
 from penstock.engine.changes import SEQUENCE_PER_US
 from penstock.engine.plans import Context, Plan, Request, View
 from penstock.model.tables import Shard, Stream
@@ -46,12 +45,12 @@ def _next(stream: Stream, shard: Shard, request: Request, context: Context) -> i
             # Not beyond what comes next: the clock may have been ahead when the last change was made.
             return max(oldest, min(at, latest))
         case type_:
-            number = _number(request["SequenceNumber"], stream, shard, view)
+            number = _number(request["SequenceNumber"], shard, view)
             wanted = number + 1 if type_ == "AFTER_SEQUENCE_NUMBER" else number
     if wanted < oldest:
         raise iterators.trimmed()
     # A position before the shard's beginning, as a reader of its parent may have, reads it from its beginning.
-    return oldest if wanted <= shards.first_sequence(stream, shard) else wanted
+    return wanted
 
 
 def _sequence_at(timestamp: float, now_us: int) -> int:
@@ -64,11 +63,12 @@ def _sequence_at(timestamp: float, now_us: int) -> int:
     return max(us, 0) * SEQUENCE_PER_US
 
 
-def _number(text: str, stream: Stream, shard: Shard, view: View) -> int:
+def _number(text: str, shard: Shard, view: View) -> int:
     """A number that was given once, in this shard or another. One from a future that never was is refused: it would
     skip what is written until then."""
     number = int(text) if text.isascii() and text.isdigit() else -1
-    given = max(view.last_sequence(), shards.first_sequence(stream, shard), shard.closed or 0)
+    # A shard that holds nothing yet may be said to begin, or end, with the number that comes next.
+    given = max(view.last_sequence(), shard.opened, shard.closed or 0)
     if not 0 <= number <= given:
         raise errors.validation(f"Invalid SequenceNumber: {text}")
     return number
