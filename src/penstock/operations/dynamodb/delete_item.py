@@ -9,7 +9,7 @@ from penstock.operations import shapes
 from penstock.operations.dynamodb.conditional import check_condition, item_json
 from penstock.operations.dynamodb.item_replies import consumed_for, reply_to_write
 from penstock.operations.dynamodb.put_item import check_return_values
-from penstock.operations.dynamodb.request_expressions import condition_of
+from penstock.operations.dynamodb.request_expressions import check_paths, condition_of
 
 
 def run(request: Request, context: Context) -> Plan:
@@ -19,6 +19,7 @@ def run(request: Request, context: Context) -> Plan:
     condition = condition_of(request)
     table = context.view.table(request["TableName"])
     check_key(table.keys, request["Key"])
+    check_paths(table.keys, condition)
     key = base_key(table, request["Key"])
     old = Old(context.view.get(key))
     check_condition(condition, old, request)

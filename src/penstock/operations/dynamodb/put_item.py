@@ -12,7 +12,7 @@ from penstock.model.keys import base_key, check_item_keys
 from penstock.operations import shapes
 from penstock.operations.dynamodb.conditional import check_condition, item_json
 from penstock.operations.dynamodb.item_replies import consumed_for, reply_to_write
-from penstock.operations.dynamodb.request_expressions import condition_of
+from penstock.operations.dynamodb.request_expressions import check_paths, condition_of
 
 
 def run(request: Request, context: Context) -> Plan:
@@ -23,6 +23,7 @@ def run(request: Request, context: Context) -> Plan:
     table = context.view.table(request["TableName"])
     item = request["Item"]
     check_item_keys(table.keys, item)
+    check_paths(table.keys, condition)
     key = base_key(table, item)
     old = Old(context.view.get(key))
     check_condition(condition, old, request)

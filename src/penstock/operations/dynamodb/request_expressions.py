@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from penstock.engine.plans import Request
 from penstock.expressions import legacy, resolve
+from penstock.expressions.checks import check_scalar_keys
 from penstock.expressions.conditions import Condition, compile_condition
 from penstock.expressions.key_ranges import KeyRange, compile_key_condition
 from penstock.expressions.projections import Projection, compile_projection
@@ -24,6 +25,7 @@ def check(request: Request, leading: str) -> None:
     legacy.check_not_mixed(request)
     if NAMES in request or VALUES in request:
         resolve.check_not_without_expression(request, leading)
+        resolve.check_placeholders(request.get(NAMES), request.get(VALUES))
         resolve.check_placeholders(request.get(NAMES), request.get(VALUES))
 
 
@@ -96,6 +98,13 @@ def key_range_of(
     key_range = compile_key_condition(text, request.get(NAMES), request.get(VALUES), schema)
     _check_all_used(request, key_range, filter_, projection)
     return key_range
+
+
+def check_paths(keys: KeySchema, *compiled: Update | Condition | Projection | None) -> None:
+    """No path goes into a key attribute. Needs the table, so it comes after its look-up."""
+    for each in compiled:
+        if each is not None and each.nested:
+            check_scalar_keys(each.nested, keys.names)
 
 
 def _check_all_used(request: Request, *compiled: Update | Condition | Projection | KeyRange | None) -> None:

@@ -16,7 +16,7 @@ from penstock.operations.dynamodb.reading import (
     position_of,
     selection_of,
 )
-from penstock.operations.dynamodb.request_expressions import scan_of
+from penstock.operations.dynamodb.request_expressions import check_paths, scan_of
 
 
 def run(request: Request, context: Context) -> Slices:
@@ -26,6 +26,7 @@ def run(request: Request, context: Context) -> Slices:
     check_select(request, "ProjectionExpression" in request or "AttributesToGet" in request)
     filter_, projection = scan_of(request)
     table = context.view.table(request["TableName"])
+    check_paths(table.keys, filter_)
     index = index_of(table, request)
     selection = selection_of(request, table, index, projection)
     space = index.space if index is not None else table.space

@@ -25,8 +25,8 @@ from penstock.model.values import Item, item_size
 from penstock.operations import shapes
 from penstock.operations.dynamodb.conditional import check_condition
 from penstock.operations.dynamodb.item_replies import collection_metrics
-from penstock.operations.dynamodb.request_expressions import condition_of, update_of
-from penstock.operations.dynamodb.update_item import check_not_key, updated
+from penstock.operations.dynamodb.request_expressions import check_paths, condition_of, update_of
+from penstock.operations.dynamodb.update_item import check_not_key, plan_update
 
 KINDS = ("ConditionCheck", "Put", "Delete", "Update")
 
@@ -99,6 +99,7 @@ def _find_key(step: Step) -> None:
     else:
         check_key(step.table.keys, step.item)
         check_not_key(step.table, step.update)
+    check_paths(step.table.keys, step.condition, step.update)
     step.key = base_key(step.table, step.item)
 
 
@@ -121,11 +122,11 @@ def _decider(
             units.table = write_units(size)
         elif step.kind == "Delete":
             plan_delete(plan, step.table, step.key, old, units)
+        elif step.kind == "Put":
+            size = item_size(step.item)
+            plan_put(plan, step.table, step.key, old, step.item, units)
         else:
-            is_put = step.kind == "Put"
-            new = step.item if is_put else updated(step.update, old, step.item)
-            size = item_size(new)
-            plan_put(plan, step.table, step.key, old, new, units, "" if is_put else "to update ")
+            size = item_size(plan_update(plan, step.table, step.key, old, step.update, step.item, units))
         units.double()
         consumed.setdefault(step.table.name, Consumed(step.table.name)).add(units)
         return size
