@@ -150,7 +150,9 @@ def test_a_reader_that_polls_sees_each_change_of_each_key_once_and_in_order(seed
             elif step < 0.78:
                 reader.restart()
             else:
-                reader.discover()
+                # Not always: DescribeStream waits for all that is not synced, and pages must be right without that.
+                if not reader.at or random.random() < 0.3:
+                    reader.discover()
                 if reader.at:
                     reader.poll(random.choice(sorted(reader.at)))
         writer.db.settle()
@@ -186,7 +188,8 @@ def test_a_reader_whose_pages_are_held_open_sees_the_same(seed: int) -> None:
             elif step < 0.7:
                 db.pass_time(random.choice([0.05, 0.4]))
             else:
-                reader.discover()
+                if not reader.at or random.random() < 0.3:
+                    reader.discover()
                 for shard in sorted(set(reader.at) - set(open_pages)):
                     wait_ms = random.choice([1, 300, 5000])
                     open_pages[shard] = db.start("GetRecords", wait_ms, ShardIterator=reader.at[shard])
