@@ -153,8 +153,8 @@ class RocksStore:
     def scan(
         self, family: Family, lower: bytes, upper: bytes | None, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
-        cursor = self._cursor(family, lower, upper, reverse)
-        return _pairs_backwards(cursor, lower) if reverse else _pairs(cursor)
+        cursor, bounds = self._cursor(family, lower, upper, reverse)
+        return _pairs_backwards(cursor, bounds, lower) if reverse else _pairs(cursor, bounds)
 
     def page(
         self,
@@ -166,7 +166,7 @@ class RocksStore:
         count_max: int,
         bytes_max: int,
     ) -> tuple[list[tuple[bytes, bytes]], bool]:
-        cursor = self._cursor(family, lower, upper, reverse)
+        cursor, _bounds = self._cursor(family, lower, upper, reverse)
         key, value, step = cursor.key, cursor.value, cursor.prev if reverse else cursor.next
         pairs: list[tuple[bytes, bytes]] = []
         add, room = pairs.append, bytes_max
@@ -182,7 +182,9 @@ class RocksStore:
         _raise_if_damaged(cursor)
         return pairs, False
 
-    def _cursor(self, family: Family, lower: bytes, upper: bytes | None, reverse: bool) -> Any:
+    def _cursor(self, family: Family, lower: bytes, upper: bytes | None, reverse: bool) -> tuple[Any, Any]:
+        """A cursor and its bounds, which must live as long: RocksDB keeps a pointer to the upper bound's bytes, and
+        rocksdict frees them with the ReadOptions. A scan then ends early, or late, without a word."""
         # Not Rdict.items(): it ends without a word where a block is damaged; a cursor has a status to ask
         # for. Not set_iterate_lower_bound: in rocksdict 0.3.29 it sets the upper bound.
         bounds = rocksdict.ReadOptions()
@@ -196,7 +198,7 @@ class RocksStore:
             cursor.seek_to_last()
         else:
             cursor.seek(lower)
-        return cursor
+        return cursor, bounds
 
     def batch(self) -> Batch:
         return RocksBatch(self._handles)
@@ -271,7 +273,7 @@ class RocksStore:
         self._owner = -1
 
 
-def _pairs(cursor: Any) -> Iterator[tuple[bytes, bytes]]:
+def _pairs(cursor: Any, bounds: Any) -> Iterator[tuple[bytes, bytes]]:
     key, value, step = cursor.key, cursor.value, cursor.next
     while (at := key()) is not None:
         yield at, value()
@@ -279,7 +281,7 @@ def _pairs(cursor: Any) -> Iterator[tuple[bytes, bytes]]:
     _raise_if_damaged(cursor)
 
 
-def _pairs_backwards(cursor: Any, lower: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _pairs_backwards(cursor: Any, bounds: Any, lower: bytes) -> Iterator[tuple[bytes, bytes]]:
     key, value, step = cursor.key, cursor.value, cursor.prev
     while (at := key()) is not None:
         if at < lower:
