@@ -11,6 +11,7 @@ B5. A restart begins the walk, or the count, again: by B2 and B4 that costs time
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
@@ -19,9 +20,12 @@ from penstock.database.database import Database
 from penstock.database.sweeps import IDLE_S, Job
 from penstock.engine.indexes import entry_record
 from penstock.engine.plans import Plan
+from penstock.errors import StoreUnavailable
 from penstock.model import items
 from penstock.model.keys import base_suffix, index_key, space_bounds
 from penstock.model.tables import Index, Table, TableStatus
+
+log = logging.getLogger("penstock.database")
 
 STEP_RECORDS = 64
 
@@ -34,9 +38,13 @@ def backfill(database: Database) -> Job:
             yield IDLE_S
             continue
         table, index = found
-        if index.backfilling:
-            yield from _fill(database, table, index)
-        yield from _count(database, table, index)
+        try:
+            if index.backfilling:
+                yield from _fill(database, table, index)
+            yield from _count(database, table, index)
+        except StoreUnavailable as error:
+            log.warning("index %s of table %s could not be filled: %s", index.name, table.name, error)
+            yield IDLE_S  # Then from the start: B5.
 
 
 def _waiting(database: Database) -> tuple[Table, Index] | None:

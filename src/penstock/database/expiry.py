@@ -11,6 +11,7 @@ T4. `_Floors` keeps, for each table, the second below which it has no entry, so 
 
 from __future__ import annotations
 
+import logging
 import struct
 from collections.abc import Collection
 from dataclasses import replace
@@ -21,10 +22,13 @@ from penstock.database.sweeps import IDLE_S, Job
 from penstock.engine.expiry import base_key_in_entry, entry_key, second_in_entry, second_of
 from penstock.engine.plans import Plan
 from penstock.engine.writes import Old, plan_delete, write_plan
+from penstock.errors import StoreUnavailable
 from penstock.limits import EXPIRED_PER_S_MAX, EXPIRY_PAST_S
 from penstock.model import items
 from penstock.model.keys import space_bounds
 from penstock.model.tables import Table
+
+log = logging.getLogger("penstock.database")
 
 STEP_ITEMS = 16  # About 1 ms of deletions with two indexes and a stream.
 STEP_RECORDS = 64
@@ -69,9 +73,13 @@ def expire(database: Database) -> Job:
             if table is None or table.time_to_live is None:
                 continue
             prefixes.add(_PACK_SPACE(table.time_to_live.space))
-            if table.time_to_live.status == "ENABLING":
-                yield from _fill(database, table)
-            yield from _sweep(database, name, floors)
+            try:
+                if table.time_to_live.status == "ENABLING":
+                    yield from _fill(database, table)
+                yield from _sweep(database, name, floors)
+            except StoreUnavailable as error:
+                # Nothing was deleted; the next look tries again.
+                log.warning("expired items of table %s could not be deleted: %s", name, error)
         floors.keep_only(prefixes)
         yield IDLE_S
 

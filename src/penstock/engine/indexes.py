@@ -48,9 +48,8 @@ def plan_entries(
             plan.puts.append((after, after_record))
         before_size = items.size_of(before_record) if before else 0
         after_size = items.size_of(after_record) if after else 0
-        if (
-            not index.backfilling
-        ):  # Whether the old entry is there yet is not known: the backfill counts at its end.
+        # While an index is filled it is not known whether the old entry is there yet: the backfill counts at its end.
+        if not index.backfilling:
             plan.counts.append((index.space, bool(after) - bool(before), after_size - before_size))
         if consumed is not None:
             units = write_units(max(before_size, after_size))

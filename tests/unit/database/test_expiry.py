@@ -10,8 +10,25 @@ from tests.tables import definitions, index, table_request
 
 from penstock.database.check import check
 from penstock.database.expiry import STEP_ITEMS, expire
+from penstock.engine.expiry import entry_key
+from penstock.engine.plans import Plan
+from penstock.errors import StoreUnavailable
 from penstock.limits import EXPIRED_PER_S_MAX, EXPIRY_PAST_S
+from penstock.model.keys import base_key
+from penstock.store.interface import Batch
+from penstock.store.memory import MemoryStore
 from penstock.testing.databases import MemoryDatabase, memory_database
+
+
+class FullDisk(MemoryStore):
+    """Refuses writes while it is full."""
+
+    full = False
+
+    def write(self, batch: Batch) -> None:
+        if self.full:
+            raise StoreUnavailable("no space left on device")
+        super().write(batch)
 
 
 @pytest.fixture
@@ -126,6 +143,35 @@ def test_an_item_that_got_more_time_stays(db: MemoryDatabase) -> None:
     assert left(db) == {"1", "2"}
     db.pass_time(45)
     assert left(db) == {"2"}
+
+
+# Why: T1 again, for an entry that no write would leave behind: a wrong one must never cost an item.
+def test_an_entry_that_its_item_does_not_agree_with_deletes_nothing(db: MemoryDatabase) -> None:
+    enable(db)
+    put(db, "1", now(db) + 1000)
+    table = db.database.view.table("music")
+    assert table.time_to_live is not None
+    key = base_key(table, {"pk": {"S": "1"}})
+    db.database.apply(Plan(puts=[(entry_key(table.time_to_live, now(db) - 10, key), b"")]))
+    db.pass_time(1)
+    assert left(db) == {"1"}
+    assert check(db.store).findings == []
+
+
+# Why: a disk that is full for a while must not end the job that would make room.
+def test_items_expire_after_the_disk_took_writes_again() -> None:
+    disk = FullDisk()
+    db = MemoryDatabase(disk)
+    db.ask("CreateTable", **table_request())
+    enable(db)
+    put(db, "1", now(db) + 1)
+    db.tick()
+    disk.full = True
+    db.pass_time(5)
+    assert left(db) == {"1"}
+    disk.full = False
+    db.pass_time(5)
+    assert left(db) == set()
 
 
 def test_nothing_expires_after_time_to_live_is_disabled(db: MemoryDatabase) -> None:

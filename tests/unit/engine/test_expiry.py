@@ -8,7 +8,7 @@ from penstock.engine.expiry import base_key_in_entry, entry_key, plan_expiry, se
 from penstock.engine.plans import Plan
 from penstock.model.keys import base_key
 from penstock.model.tables import KeyAttribute, KeySchema, Table, TimeToLive
-from penstock.model.values import Item
+from penstock.model.values import AttributeValue, Item
 
 TABLE = Table("t", "id", 7, KeySchema((KeyAttribute("pk", "S"),)), 0)
 TTL = TimeToLive("ttl", 9)
@@ -26,7 +26,7 @@ TTL = TimeToLive("ttl", 9)
         ({"S": "1767225600"}, None),
     ],
 )
-def test_only_a_number_of_seconds_is_a_time(value: dict[str, str], second: int | None) -> None:
+def test_only_a_number_of_seconds_is_a_time(value: AttributeValue, second: int | None) -> None:
     assert second_of(TTL, {"pk": {"S": "a"}, "ttl": value}) == second
 
 

@@ -11,7 +11,7 @@ from penstock.errors import ServiceError
 from penstock.testing.databases import MemoryDatabase, memory_database
 
 ARN = "arn:aws:dynamodb:us-east-1:000000000000:table/music"
-ENABLE = {"StreamSpecification": {"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"}}
+ENABLE: dict[str, Any] = {"StreamSpecification": {"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"}}
 
 
 @pytest.fixture

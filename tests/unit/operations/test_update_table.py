@@ -12,9 +12,9 @@ from penstock.errors import ServiceError
 from penstock.testing.databases import MemoryDatabase, memory_database
 
 INVALID = "One or more parameter values were invalid: "
-ENABLE = {"StreamSpecification": {"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"}}
-DISABLE = {"StreamSpecification": {"StreamEnabled": False}}
-PROVISIONED = {"BillingMode": "PROVISIONED", "ProvisionedThroughput": units(5, 5)}
+ENABLE: dict[str, Any] = {"StreamSpecification": {"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"}}
+DISABLE: dict[str, Any] = {"StreamSpecification": {"StreamEnabled": False}}
+PROVISIONED: dict[str, Any] = {"BillingMode": "PROVISIONED", "ProvisionedThroughput": units(5, 5)}
 
 
 @pytest.fixture

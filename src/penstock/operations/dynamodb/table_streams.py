@@ -11,23 +11,18 @@ from datetime import UTC, datetime
 
 from penstock.engine.changes import next_sequence
 from penstock.engine.plans import Context
-from penstock.model.keys import HASH_SPACE
-from penstock.model.tables import Shard, Stream, Table
+from penstock.engine.shards import layout
+from penstock.model.tables import Stream, Table
 
 
 def open_stream(table: Table, view: str, id_: int, context: Context) -> Stream:
     """A new stream of the table, with shards that cover the hashes in equal parts."""
     opened = next_sequence(context.view.last_sequence(), context.now_us)
-    count = table.stream_shards
-    shards = tuple(
-        Shard(number, HASH_SPACE * number // count, HASH_SPACE * (number + 1) // count, opened=opened)
-        for number in range(count)
-    )
     return Stream(
         id=id_,
         label=_free_label(table.name, context),
         view=view,
-        shards=shards,
+        shards=layout(table.stream_shards, opened),
         created_us=context.now_us,
         table_name=table.name,
         keys=table.keys,

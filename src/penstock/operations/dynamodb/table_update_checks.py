@@ -70,8 +70,9 @@ def _counts_empty(name: str) -> bool:
 
 
 def _check_together(asked: set[str], updates: list[dict[str, Any]]) -> None:
-    creates_or_deletes = any("Create" in update or "Delete" in update for update in updates)
-    if "WarmThroughput" in asked and any("Create" in update for update in updates):
+    creates = any(update.get("Create") is not None for update in updates)
+    creates_or_deletes = creates or any(update.get("Delete") is not None for update in updates)
+    if "WarmThroughput" in asked and creates:
         raise errors.invalid_parameter(
             "Create global secondary index cannot be specified when updating WarmThroughput"
         )
