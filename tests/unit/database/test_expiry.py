@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,9 +16,22 @@ from penstock.engine.plans import Plan
 from penstock.errors import StoreUnavailable
 from penstock.limits import EXPIRED_PER_S_MAX, EXPIRY_PAST_S
 from penstock.model.keys import base_key
-from penstock.store.interface import Batch
+from penstock.store.interface import Batch, Family
 from penstock.store.memory import MemoryStore
 from penstock.testing.databases import MemoryDatabase, memory_database
+
+
+class CountingStore(MemoryStore):
+    """Counts the records that scans give."""
+
+    records = 0
+
+    def scan(
+        self, family: Family, lower: bytes, upper: bytes, *, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        for pair in super().scan(family, lower, upper, reverse=reverse):
+            self.records += 1
+            yield pair
 
 
 class FullDisk(MemoryStore):
@@ -172,6 +186,25 @@ def test_items_expire_after_the_disk_took_writes_again() -> None:
     disk.full = False
     db.pass_time(5)
     assert left(db) == set()
+
+
+# Why: a look every second must cost what has expired, not what is stored.
+def test_a_look_reads_nothing_but_what_has_expired() -> None:
+    store = CountingStore()
+    db = MemoryDatabase(store)
+    db.ask("CreateTable", **table_request())
+    enable(db)
+    db.tick()
+    for number in range(200):
+        put(db, str(number), now(db) + (3 if number < 5 else 10**6))
+    store.records = 0
+    job = expire(db.database)
+    for _ in range(2):
+        next(job)
+    assert store.records == 0
+    db.clock.advance(10)
+    next(job)
+    assert store.records == 5
 
 
 def test_nothing_expires_after_time_to_live_is_disabled(db: MemoryDatabase) -> None:

@@ -60,6 +60,10 @@ def test_a_table_has_at_most_fifty_tags(db: MemoryDatabase) -> None:
     ("tags", "message"),
     [
         ([], "Atleast one Tag needs to be provided as Input."),
+        ([{"Value": "b"}], "The Tag Key provided is invalid, Key: null"),
+        ([{"Key": "a"}], "The Tag Value provided is invalid, Value: null"),
+        ([{"Key": "", "Value": ""}], "The Tag Key provided is invalid, Key: "),
+        ([{"Key": "k" * 129, "Value": ""}], "The Tag Key provided is invalid, Key: " + "k" * 129),
         ([{"Key": "100%", "Value": ""}], "The Tag Key provided is invalid, Key: 100%"),
         ([{"Key": "a", "Value": "x,y"}], "The Tag Value provided is invalid, Value: x,y"),
         ([{"Key": "aws:a", "Value": ""}], "Tag Key cannot be prefixed with aws:, Key: aws:a"),

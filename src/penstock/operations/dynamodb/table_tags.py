@@ -32,10 +32,10 @@ def tags_of(given: list[dict[str, Any]]) -> Tags:
     """Tags of a request, in the order given."""
     seen: set[str] = set()
     for tag in given:
-        key, value = tag["Key"], tag["Value"]
+        key, value = tag.get("Key"), tag.get("Value")
         check_key(key)
-        if len(value) > VALUE_LENGTH_MAX or not _allowed(value):
-            raise errors.validation(f"The Tag Value provided is invalid, Value: {value}")
+        if value is None or len(value) > VALUE_LENGTH_MAX or not _allowed(value):
+            raise errors.validation(f"The Tag Value provided is invalid, Value: {_shown(value)}")
         if key in seen:
             raise errors.validation(f"Duplicate Tag Keys provided as input: Duplicate Tag Key found {key}")
         seen.add(key)
@@ -43,11 +43,15 @@ def tags_of(given: list[dict[str, Any]]) -> Tags:
     return tuple((tag["Key"], tag["Value"]) for tag in given)
 
 
-def check_key(key: str) -> None:
-    if not 1 <= len(key) <= KEY_LENGTH_MAX or not _allowed(key):
-        raise errors.validation(f"The Tag Key provided is invalid, Key: {key}")
+def check_key(key: str | None) -> None:
+    if key is None or not 1 <= len(key) <= KEY_LENGTH_MAX or not _allowed(key):
+        raise errors.validation(f"The Tag Key provided is invalid, Key: {_shown(key)}")
     if key.startswith("aws:"):
         raise errors.validation(f"Tag Key cannot be prefixed with aws:, Key: {key}")
+
+
+def _shown(text: str | None) -> str:
+    return "null" if text is None else text
 
 
 def _allowed(text: str) -> bool:
