@@ -27,7 +27,7 @@ class CountingStore(MemoryStore):
     records = 0
 
     def scan(
-        self, family: Family, lower: bytes, upper: bytes, *, reverse: bool = False
+        self, family: Family, lower: bytes, upper: bytes | None, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
         for pair in super().scan(family, lower, upper, reverse=reverse):
             self.records += 1

@@ -32,8 +32,7 @@ def tags_of(given: list[dict[str, Any]]) -> Tags:
     """Tags of a request, in the order given."""
     seen: set[str] = set()
     for tag in given:
-        key, value = tag.get("Key"), tag.get("Value")
-        check_key(key)
+        key, value = check_key(tag.get("Key")), tag.get("Value")
         if value is None or len(value) > VALUE_LENGTH_MAX or not _allowed(value):
             raise errors.validation(f"The Tag Value provided is invalid, Value: {_shown(value)}")
         if key in seen:
@@ -43,11 +42,12 @@ def tags_of(given: list[dict[str, Any]]) -> Tags:
     return tuple((tag["Key"], tag["Value"]) for tag in given)
 
 
-def check_key(key: str | None) -> None:
+def check_key(key: str | None) -> str:
     if key is None or not 1 <= len(key) <= KEY_LENGTH_MAX or not _allowed(key):
         raise errors.validation(f"The Tag Key provided is invalid, Key: {_shown(key)}")
     if key.startswith("aws:"):
         raise errors.validation(f"Tag Key cannot be prefixed with aws:, Key: {key}")
+    return key
 
 
 def _shown(text: str | None) -> str:
