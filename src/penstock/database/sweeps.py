@@ -7,11 +7,15 @@ A job that is done for now yields the seconds until it wants to look again.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from penstock.database.database import SLICE_S, Database
+from penstock.errors import PenstockError
+
+log = logging.getLogger("penstock.database")
 
 Job: TypeAlias = Generator[float, None, None]
 IDLE_S = 1.0
@@ -23,6 +27,7 @@ class Due:
 
     at_s: float
     job: Job
+    name: str
 
 
 class Sweeper:
@@ -30,7 +35,7 @@ class Sweeper:
 
     def __init__(self, database: Database, jobs: list[Callable[[Database], Job]]) -> None:
         self._database = database
-        self._jobs = [Due(0.0, job(database)) for job in jobs]
+        self._jobs = [Due(0.0, job(database), job.__name__) for job in jobs]
 
     def tick(self) -> float:
         """One slice of background work. Returns the seconds until the next is due."""
@@ -39,6 +44,11 @@ class Sweeper:
         until = started + SLICE_S
         for due in self._jobs:
             while due.at_s <= started and monotonic_s() < until:
-                due.at_s = monotonic_s() + next(due.job)
-        soonest = min((due.at_s for due in self._jobs), default=started + IDLE_S)
-        return max(0.0, soonest - monotonic_s())
+                try:
+                    due.at_s = monotonic_s() + next(due.job)
+                except PenstockError as error:
+                    # A job that met damage is over; the others, and whoever waits for time to pass, are not.
+                    log.error("background work %s has stopped: %s", due.name, error)
+                    due.at_s = float("inf")
+        soonest = min((due.at_s for due in self._jobs), default=float("inf"))
+        return min(max(0.0, soonest - monotonic_s()), IDLE_S)

@@ -26,6 +26,8 @@ class BackgroundEndpoint(Endpoint, Protocol):
     """An endpoint with background work: `tick` runs a slice of about 2 ms and says when it wants the next."""
 
     def tick(self) -> float: ...
+    def stop_waiting(self) -> None:
+        """Answer who holds an empty page open, and let nobody wait from now on: the end must not wait for them."""
 
 
 async def serve(
@@ -56,6 +58,7 @@ async def serve(
         ready(*where, server.counters)
         await stopped.wait()
     finally:
+        endpoint.stop_waiting()
         await server.stop()
         if pulse is not None:
             pulse.stop()
