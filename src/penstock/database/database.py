@@ -10,8 +10,6 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 
-import orjson
-
 from penstock import errors
 from penstock.database.actions import Action
 from penstock.database.catalog import Catalog
@@ -21,7 +19,7 @@ from penstock.engine.changes import change_key, next_sequence
 from penstock.engine.plans import Context, Plan, Slices
 from penstock.errors import Corruption, ServiceError, StoreUnavailable
 from penstock.model.tables import Stream, Table
-from penstock.operations.json_door import parse_body
+from penstock.operations.json_door import error_body, parse_body
 from penstock.ports import Clock
 from penstock.store.interface import Batch, Family, Store
 
@@ -240,14 +238,10 @@ class Database:
 
 
 def error_reply(error: errors.PenstockError) -> tuple[int, bytes]:
-    """The one place where an error becomes JSON."""
-    if isinstance(error, ServiceError):
-        body = {"__type": error.namespace + error.code, **error.extra}
-        if error.message is not None:
-            body["Message" if error.code == "TransactionCanceledException" else "message"] = error.message
-        return error.status, orjson.dumps(body)
-    if isinstance(error, Corruption):
-        log.error("damage on disk: %s", error)
-    else:
-        log.error("the request could not be carried out: %s", error)
-    return error_reply(errors.internal(str(error)))
+    if not isinstance(error, ServiceError):
+        if isinstance(error, Corruption):
+            log.error("damage on disk: %s", error)
+        else:
+            log.error("the request could not be carried out: %s", error)
+        error = errors.internal(str(error))
+    return error.status, error_body(error)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from itertools import islice
 
 from penstock.database.database import Database
 from penstock.database.sweeps import Job
 from penstock.engine.plans import Plan
 from penstock.engine.transactions import TOKEN, TOKEN_EXPIRY
+from penstock.errors import StoreUnavailable
 from penstock.model.keys import after
 from penstock.store.interface import Family
+
+log = logging.getLogger("penstock.database")
 
 STEP_TOKENS = 256
 PAUSE_S = 10.0
@@ -32,5 +36,10 @@ def forget_tokens(database: Database) -> Job:
                 held = database.store.get(Family.META, TOKEN + token)
                 if held is not None and held[:8] == expiry:  # Else the token was used again since.
                     plan.meta.append((TOKEN + token, None))
-            database.apply(plan)
+            try:
+                database.apply(plan)
+            except StoreUnavailable as error:
+                log.warning("client request tokens stay for now: %s", error)
+                yield PAUSE_S
+                continue
         yield 0.0 if len(found) == STEP_TOKENS else PAUSE_S
