@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from tests.botocore_model import response_faults
 from tests.reading_streams import (
     HOUR_S,
     id_of,
@@ -212,3 +215,22 @@ def test_an_expired_item_leaves_a_record_of_the_service() -> None:
     assert insert["eventName"] == "INSERT"
     assert remove["eventName"] == "REMOVE"
     assert remove["userIdentity"] == {"PrincipalId": "dynamodb.amazonaws.com", "Type": "Service"}
+
+
+# Why: SDKs parse by the service model, so what it does not declare is lost on them.
+def test_the_answers_of_all_four_actions_have_the_shapes_of_the_service_model() -> None:
+    db, arn = table()
+    put(db, "a", 1)
+    put(db, "a", 2)
+    db.ask("DeleteItem", TableName="things", Key={"pk": {"S": "a"}})
+    split(db, 0)
+    at = horizon(db, arn)
+    shard = {"ShardIteratorType": "LATEST", "ShardId": id_of(db, 1), "StreamArn": arn}
+    requests: dict[str, dict[str, Any]] = {
+        "ListStreams": {"Limit": 1},
+        "DescribeStream": {"StreamArn": arn, "Limit": 2},
+        "GetShardIterator": shard,
+        "GetRecords": {"ShardIterator": at, "Limit": 2},
+    }
+    for action, request in requests.items():
+        assert response_faults("dynamodbstreams", action, db.ask(action, **request)) == []
