@@ -81,6 +81,12 @@ def unknown_operation() -> ServiceError:
     return ServiceError("UnknownOperationException", None, namespace=CORAL_NAMESPACE)
 
 
+def not_built(action: str) -> ServiceError:
+    """As UnknownOperationException, which clients do not send again, but with a reason; AWS gives it none."""
+    message = f"{action} is not built in Penstock; docs/compatibility.md lists what is"
+    return ServiceError("UnknownOperationException", message, namespace=CORAL_NAMESPACE)
+
+
 def table_not_found(name: str | None = None) -> ServiceError:
     """Item operations answer without the name, table operations with it."""
     if name is None:

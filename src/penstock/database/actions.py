@@ -1,4 +1,4 @@
-"""The actions by the name that `X-Amz-Target` gives them; the one list of what is served."""
+"""The actions by the name that `X-Amz-Target` gives them; the one list of what is served, and of what is not."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import importlib
 from collections.abc import Callable
 from typing import TypeAlias
 
+from penstock import errors
 from penstock.engine.plans import Context, Plan, Request, Slices
 
 Action: TypeAlias = Callable[[Request, Context], Plan | Slices]
 
 DYNAMODB = "DynamoDB_20120810."
 STREAMS = "DynamoDBStreams_20120810."
+OWN = "Penstock."  # See own_actions.py.
 
 # Action -> the module of the same name.
 MODULES = {
@@ -49,13 +51,61 @@ MODULES = {
         "ListStreams": "list_streams",
     },
 }
+# What AWS has and Penstock does not build: each answers with an error that says so; see docs/compatibility.md.
+NOT_BUILT = (
+    "CancelBulkOperation",
+    "CreateBackup",
+    "CreateGlobalTable",
+    "DeleteBackup",
+    "DeleteResourcePolicy",
+    "DescribeBackup",
+    "DescribeBulkOperation",
+    "DescribeContinuousBackups",
+    "DescribeContributorInsights",
+    "DescribeExport",
+    "DescribeGlobalTable",
+    "DescribeGlobalTableSettings",
+    "DescribeImport",
+    "DescribeKinesisStreamingDestination",
+    "DescribeTableReplicaAutoScaling",
+    "DisableKinesisStreamingDestination",
+    "EnableKinesisStreamingDestination",
+    "ExportTableToPointInTime",
+    "GetResourcePolicy",
+    "ImportTable",
+    "ListBackups",
+    "ListBulkOperations",
+    "ListContributorInsights",
+    "ListExports",
+    "ListGlobalTables",
+    "ListImports",
+    "PutResourcePolicy",
+    "RestoreTableFromBackup",
+    "RestoreTableToPointInTime",
+    "SearchVectors",
+    "StartBulkPutItems",
+    "UpdateContinuousBackups",
+    "UpdateContributorInsights",
+    "UpdateGlobalTable",
+    "UpdateGlobalTableSettings",
+    "UpdateKinesisStreamingDestination",
+    "UpdateTableReplicaAutoScaling",
+)
 FOLDERS = {DYNAMODB: "penstock.operations.dynamodb", STREAMS: "penstock.operations.streams"}
 
 
 def load() -> dict[str, Action]:
     """Every action's `run`, by target."""
-    return {
+    built: dict[str, Action] = {
         prefix + name: importlib.import_module(f"{FOLDERS[prefix]}.{module}").run
         for prefix, modules in MODULES.items()
         for name, module in modules.items()
     }
+    return {DYNAMODB + name: _refusing(name) for name in NOT_BUILT} | built
+
+
+def _refusing(name: str) -> Action:
+    def run(request: Request, context: Context) -> Plan:
+        raise errors.not_built(name)
+
+    return run

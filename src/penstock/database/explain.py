@@ -8,7 +8,7 @@ figures are those of the real data, and the price follows from measured Consumed
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ import orjson
 
 from penstock import errors
 from penstock.database.actions import DYNAMODB, Action
-from penstock.engine.plans import Context, Plan, Request, Slices, View
+from penstock.engine.plans import Context, Plan, Request, View
 from penstock.model import items
 from penstock.model.tables import Table
 
@@ -27,7 +27,10 @@ PARTITION_READ_UNITS = 3000  # developerguide/bp-partition-key-design: what one 
 PARTITION_WRITE_UNITS = 1000
 WASTE = 0.5  # A filter that throws away more than this is told.
 
-READS = frozenset({"GetItem", "BatchGetItem", "TransactGetItems", "Query", "Scan", "ExecuteStatement"})
+READS = frozenset({"GetItem", "BatchGetItem", "TransactGetItems", "Query", "Scan"})
+WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems"})
+STATEMENTS = frozenset({"ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction"})
+EXPLAINED = READS | WRITES | STATEMENTS
 
 
 class CountingView:
@@ -81,18 +84,18 @@ class Explanation:
 
 def explain(
     actions: dict[str, Action], context: Context, action: str, request: Request, per_second: float
-) -> Explanation:
-    """One request, carried out up to the point where it would be written."""
+) -> Generator[None, None, tuple[Explanation, list[bytes]]]:
+    """One request, carried out up to the point where it would be written; and what the answer depends on, as in a
+    plan's `reads`. Yields where the request's own slices do."""
     run = actions.get(DYNAMODB + action)
     if run is None:
         raise errors.unknown_operation()
     view = CountingView(context.view)
     asked = {**request, "ReturnConsumedCapacity": "INDEXES"}
-    plan = _finish(
-        run(asked, Context(view, context.now_us, context.fresh_id, context.region, context.account))
-    )
+    outcome = run(asked, Context(view, context.now_us, context.fresh_id, context.region, context.account))
+    plan: Plan = outcome if isinstance(outcome, Plan) else (yield from outcome)
     reply = orjson.loads(plan.reply)
-    read, write = _units(reply.get("ConsumedCapacity"), action in READS)
+    read, write = _units(reply.get("ConsumedCapacity"), _only_reads(action, request))
     table_name = request.get("TableName")
     table = context.view.find_table(table_name) if isinstance(table_name, str) else None
     explanation = Explanation(
@@ -111,18 +114,16 @@ def explain(
         monthly_dollars=(read * READ_DOLLARS + write * WRITE_DOLLARS) * per_second * SECONDS_A_MONTH,
     )
     explanation.warnings = list(_warnings(explanation, request, table))
-    return explanation
+    return explanation, plan.reads
 
 
-def _finish(outcome: Plan | Slices) -> Plan:
-    if isinstance(outcome, Plan):
-        return outcome
-    while True:
-        try:
-            next(outcome)
-        except StopIteration as finished:
-            plan: Plan = finished.value
-            return plan
+def _only_reads(action: str, request: Request) -> bool:
+    """Statements of one request all read or all write, but for a batch, whose capacity is told as one figure."""
+    if action not in STATEMENTS:
+        return action in READS
+    given = [request, *(request.get("Statements") or []), *(request.get("TransactStatements") or [])]
+    texts = [one["Statement"] for one in given if "Statement" in one]
+    return all(text.lstrip()[:6].upper() == "SELECT" for text in texts)
 
 
 def _units(consumed: Any, is_read: bool) -> tuple[float, float]:

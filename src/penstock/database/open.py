@@ -11,6 +11,7 @@ from penstock.database.actions import load
 from penstock.database.database import Database, Done
 from penstock.database.group_commit import SyncThread
 from penstock.database.jobs import JOBS
+from penstock.database.own_actions import with_own
 from penstock.database.sweeps import Sweeper
 from penstock.ports import Clock
 from penstock.store.interface import Store
@@ -37,12 +38,23 @@ class ServedDatabase:
     """`ports.Endpoint` on an event loop. `post` brings a call to the loop's thread, from any thread."""
 
     def __init__(
-        self, store: Store, clock: Clock, post: Callable[[Callable[[], None]], None], durability: str
+        self,
+        store: Store,
+        clock: Clock,
+        post: Callable[[Callable[[], None]], None],
+        durability: str,
+        folder: Path | None = None,
     ) -> None:
         self._syncs = SyncThread(post)
         self.store = store
         self.database = Database(
-            store, clock, load(), self._syncs.kick, post, fresh_id, waits_for_sync=durability == "power"
+            store,
+            clock,
+            with_own(load(), store, folder),
+            self._syncs.kick,
+            post,
+            fresh_id,
+            waits_for_sync=durability == "power",
         )
         self._syncs.start(self.database.commit)
         self._sweeper = Sweeper(self.database, JOBS)
@@ -69,7 +81,7 @@ def open_database(
     clock: Clock | None = None,
     durability: str = "power",
 ) -> ServedDatabase:
-    return ServedDatabase(open_store(folder), clock or SystemClock(), post, durability)
+    return ServedDatabase(open_store(folder), clock or SystemClock(), post, durability, folder)
 
 
 __all__ = ["Done", "ServedDatabase", "SystemClock", "open_database"]

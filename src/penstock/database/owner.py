@@ -21,6 +21,7 @@ from penstock.database.actions import load
 from penstock.database.database import Database, Done
 from penstock.database.jobs import JOBS
 from penstock.database.open import SystemClock, fresh_id
+from penstock.database.own_actions import with_own
 from penstock.database.sweeps import Sweeper
 from penstock.errors import UsageError
 from penstock.ports import Clock
@@ -47,7 +48,9 @@ class _Answer:
 class Owner:
     """Thread-safe facade over a Database: `call` blocks, `start` answers through `done` from some thread."""
 
-    def __init__(self, store: Store, clock: Clock, durability: str = "power") -> None:
+    def __init__(
+        self, store: Store, clock: Clock, durability: str = "power", folder: Path | None = None
+    ) -> None:
         self.store = store
         self._lock = threading.RLock()
         self._sync_lock = threading.Lock()
@@ -59,7 +62,7 @@ class Owner:
         self.database = Database(
             store,
             clock,
-            load(),
+            with_own(load(), store, folder),
             self._kick,
             self._deferred.append,
             fresh_id,
@@ -133,12 +136,18 @@ class Owner:
                 self._wake.wait(min(max(pause, 0.0), 0.05))
                 self._wake.clear()
 
+    def stop_waiting(self) -> None:
+        """Answer every consumer that holds a page open, and hold none from now on."""
+        with self._lock:
+            self.database.feed.close()
+        self._wake.set()
+
     def close(self) -> None:
         with self._lock:
             if self._closed:
                 return
             self._closed = True
-            self.database.feed.close()
+        self.stop_waiting()
         self._wake.set()
         if threading.current_thread() is not self._thread:
             self._thread.join()
@@ -148,4 +157,4 @@ class Owner:
 
 
 def open_owner(folder: Path, *, clock: Clock | None = None, durability: str = "power") -> Owner:
-    return Owner(open_store(folder), clock or SystemClock(), durability)
+    return Owner(open_store(folder), clock or SystemClock(), durability, folder)

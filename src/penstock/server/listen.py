@@ -58,8 +58,9 @@ class Server:
                 region=region,
                 verifier=checker,
                 now_s=now_s,
+                on_socket=on_socket,
             )
-            for checker in (verifier, None)
+            for checker, on_socket in ((verifier, False), (None, True))
         )
         self._sweeping = self._loop.call_later(_SWEEP_S, self._sweep)
 

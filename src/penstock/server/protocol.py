@@ -53,6 +53,7 @@ class Edge:
     region: str
     verifier: Verifier | None
     now_s: Callable[[], float]  # Wall time, for signatures.
+    on_socket: bool = False  # On the socket in a data directory; see D5 in wire/dispatch.py.
     tick: int = 1
     connections: set[Connection] = field(default_factory=set)
     targets: dict[bytes | None, str] = field(default_factory=dict)
@@ -278,7 +279,13 @@ class Connection(asyncio.Protocol):
         connection = CLOSE if closes else b""
         if not closes and self._parser.get_http_version() == "1.0":
             connection = _KEEP_ALIVE
-        asked = read_request(method, headers, region=edge.region, any_origin=edge.verifier is not None)
+        asked = read_request(
+            method,
+            headers,
+            region=edge.region,
+            any_origin=edge.verifier is not None,
+            on_socket=edge.on_socket,
+        )
         if isinstance(asked, PlainAnswer):
             self._answer_plainly(asked, connection, closes or asked.closes, without_body=method == b"HEAD")
             return

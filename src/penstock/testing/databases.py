@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 import orjson
 
-from penstock.database.actions import FOLDERS, MODULES, Action
+from penstock.database.actions import DYNAMODB, OWN, STREAMS, load
 from penstock.database.database import Database
 from penstock.database.jobs import JOBS
+from penstock.database.own_actions import with_own
 from penstock.database.sweeps import Sweeper
 from penstock.errors import ServiceError
 from penstock.store.interface import Store
@@ -25,7 +25,7 @@ class MemoryDatabase:
     """`call` answers as the wire would; `ask` gives the reply, or raises the error that it tells.
 
     Nothing happens between calls: `tick` runs the background jobs that are due, `pass_time` moves the clock first.
-    An action's module is imported when it is first called.
+    `ask("Explain", …)` calls Penstock's own actions.
     """
 
     def __init__(self, store: Store | None = None, clock: ManualClock | None = None) -> None:
@@ -33,9 +33,14 @@ class MemoryDatabase:
         self.clock = clock if clock is not None else ManualClock()
         self._deferred: deque[Callable[[], None]] = deque()
         self._ids = 0
-        self._actions: dict[str, Action] = {}
+        self._actions = with_own(load(), self.store, None)
         self.database = Database(
-            self.store, self.clock, self._actions, lambda: None, self._deferred.append, self._fresh_id
+            self.store,
+            self.clock,
+            self._actions,
+            lambda: None,
+            self._deferred.append,
+            self._fresh_id,
         )
         self._sweeper = Sweeper(self.database, JOBS)
 
@@ -83,13 +88,8 @@ class MemoryDatabase:
                 self._deferred.popleft()()
 
     def _target(self, action: str) -> str:
-        for prefix, modules in MODULES.items():
-            if action in modules:
-                if prefix + action not in self._actions:
-                    module = importlib.import_module(f"{FOLDERS[prefix]}.{modules[action]}")
-                    self._actions[prefix + action] = module.run
-                return prefix + action
-        return action
+        targets = [prefix + action for prefix in (DYNAMODB, STREAMS, OWN)]
+        return next((target for target in targets if target in self._actions), action)
 
     def sync(self) -> bool:
         """Make everything applied durable and answer who waited; False where there was nothing to do."""

@@ -37,3 +37,12 @@ def test_options_without_an_origin_is_unknown() -> None:
     answer = read(b"OPTIONS")
     assert isinstance(answer, PlainAnswer)
     assert answer.status == 404
+
+
+# Why: D5. Our own actions are known by name; the one that touches files is not for callers from elsewhere.
+@pytest.mark.parametrize(("on_socket", "kind"), [(True, Call), (False, PlainAnswer)])
+def test_a_checkpoint_is_asked_for_on_the_socket_only(on_socket: bool, kind: type) -> None:
+    headers = {**HEADERS, b"x-amz-target": b"Penstock.Checkpoint"}
+    asked = read_request(b"POST", headers, region="eu-west-1", any_origin=False, on_socket=on_socket)
+    assert isinstance(asked, kind)
+    assert isinstance(read(x_amz_target=b"Penstock.Explain"), Call)
