@@ -121,6 +121,7 @@ class SharedEngine:
             self._forget()
 
     def shut(self) -> None:
+        self._owner.stop_waiting()
         self._door.close()
         self._owner.close()
         self._claim.release()
