@@ -449,25 +449,31 @@ class Connection(asyncio.Protocol):
     def _ignore_upgrade(self, data: bytes, offset: int) -> None:
         """A client that offers h2c or a websocket is answered over HTTP/1.1, as RFC 9110 7.8 lets us.
 
-        The parser leaves the rest of the connection to the new protocol, the request's own body included. So
-        the head is written again without the offer and read by a fresh parser, and then what followed it.
+        The parser leaves the rest of the connection to the new protocol, the request's own body included. So the
+        head is written again without the offer and read by a fresh parser, and then what followed it, which may
+        hold another offer.
         """
-        method, url, headers = self._parser.get_method(), self._url, self._headers
-        if method == b"CONNECT" or b"upgrade" not in headers:
-            self._refuse(_BAD_REQUEST)
-            return
-        kept = [
-            b"%b: %b\r\n" % (name, value)
-            for name, value in headers.items()
-            if name not in (b"upgrade", b"connection", b"http2-settings", b"expect")
-        ]
-        head = b"%b %b HTTP/1.1\r\n%b\r\n" % (method, url, b"".join(kept))
-        self._begin_message()
-        self._parser = httptools.HttpRequestParser(self)
-        try:
-            self._parser.feed_data(head + data[offset:])
-        except httptools.HttpParserError as error:
-            self._refuse_segment(error)
+        while True:
+            method, headers = self._parser.get_method(), self._headers
+            if method == b"CONNECT" or b"upgrade" not in headers:
+                self._refuse(_BAD_REQUEST)
+                return
+            kept = [
+                b"%b: %b\r\n" % (name, value)
+                for name, value in headers.items()
+                if name not in (b"upgrade", b"connection", b"http2-settings", b"expect")
+            ]
+            data = b"%b %b HTTP/1.1\r\n%b\r\n%b" % (method, self._url, b"".join(kept), data[offset:])
+            self._begin_message()
+            self._parser = httptools.HttpRequestParser(self)
+            try:
+                self._parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as upgrade:
+                offset = upgrade.args[0]
+            except httptools.HttpParserError as error:
+                self._refuse_segment(error)
+                return
 
     def _refuse_segment(self, error: Exception) -> None:
         refusal, self._refusal = self._refusal, None
