@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import resource
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated
@@ -12,14 +11,13 @@ from typing import Annotated
 import typer
 import uvloop
 
-from penstock.connect.ownership import Claim, owner_pid
+from penstock.connect.ownership import Claim, claim_directory
 from penstock.database.open import open_database
 from penstock.errors import UsageError
 from penstock.server.listen import refuse_open_address
+from penstock.server.open_files import raise_file_limit
 from penstock.server.serve import serve
 from penstock.wire.signing import AccessKey, read_access_keys
-
-_OPEN_FILES = 65_536  # Sockets and table files; many systems start a process with 1,024.
 
 
 def run(
@@ -46,22 +44,6 @@ def run(
         uvloop.run(_serve(claim, host, port, keys, durability))
     finally:
         claim.release()
-
-
-def claim_directory(folder: Path) -> Claim:
-    claim = Claim.try_for(folder)
-    if claim is None:
-        raise UsageError(
-            f"{folder} is owned by process {owner_pid(folder)}; penstock.connect('file:{folder}') speaks to it"
-        )
-    return claim
-
-
-def raise_file_limit() -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _serve(

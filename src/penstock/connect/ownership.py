@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from penstock.errors import PenstockError
+from penstock.errors import PenstockError, UsageError
 
 LOCK = "owner.lock"
 SOCKET = "owner.sock"
@@ -89,6 +89,16 @@ class Claim:
             self._lock = -1
             if self._bound is not None:
                 self._bound.close()
+
+
+def claim_directory(folder: Path) -> Claim:
+    """The claim of a process that serves the directory, or an error that says who has it."""
+    claim = Claim.try_for(folder)
+    if claim is None:
+        raise UsageError(
+            f"{folder} is owned by process {owner_pid(folder)}; penstock.connect('file:{folder}') speaks to it"
+        )
+    return claim
 
 
 def open_socket(folder: Path, timeout_s: float) -> socket.socket:
