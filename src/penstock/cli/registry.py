@@ -24,4 +24,11 @@ class Command:
 
 COMMANDS = (
     Command("serve", "penstock.cli.serve", "Serve a data directory to any DynamoDB client over HTTP."),
+    Command(
+        "check", "penstock.cli.check", "Verify every record, index entry and counter of a data directory."
+    ),
+    Command(
+        "crash-test", "penstock.cli.crash_test", "Kill a server under load again and again, and check it."
+    ),
+    Command("explain", "penstock.cli.explain", "Tell what a request reads, consumes and costs on AWS."),
 )

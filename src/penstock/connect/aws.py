@@ -10,7 +10,7 @@ import botocore.exceptions
 
 from penstock.connect.json_caller import wrong_names
 from penstock.connect.requests import REQUESTS
-from penstock.errors import ServiceError
+from penstock.errors import ServiceError, UsageError
 from penstock.wire.codec import target_of
 from penstock.wire.signing import AccessKey
 
@@ -49,6 +49,9 @@ class AwsCaller:
             raise service_error(error) from error
         answer.pop("ResponseMetadata", None)
         return answer
+
+    def call_own(self, action: str, params: Mapping[str, object]) -> dict[str, Any]:
+        raise UsageError(f"{action} is Penstock's own and not known to AWS: ask a file: or http: client")
 
     def close(self) -> None:
         self._tables.close()

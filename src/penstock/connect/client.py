@@ -22,6 +22,9 @@ class Caller(Protocol):
 
     def call(self, action: str, params: Mapping[str, object], wait_ms: int = 0) -> Answer: ...
 
+    def call_own(self, action: str, params: Mapping[str, object]) -> Answer:
+        """One of Penstock's own actions, such as Explain; where there is no Penstock, a UsageError."""
+
     def close(self) -> None: ...
 
 
@@ -138,6 +141,23 @@ class Client:
     def get_records(self, wait_ms: int = 0, **params: Unpack[requests.GetRecords]) -> Answer:
         """`wait_ms` holds an empty answer open until there are records; AWS has no such wish and ignores it."""
         return self._call("GetRecords", params, wait_ms)
+
+    # -- What AWS does not have --
+
+    def explain(self, action: str, request: Mapping[str, object], per_second: float = 1.0) -> Answer:
+        """What a request reads, writes and consumes, and what `per_second` of it cost on AWS in a month.
+
+        `action` is AWS's name, such as "Query". The request is decided as ever, and nothing is written.
+        """
+        asked = {"Action": action, "Request": request, "PerSecond": per_second}
+        return self._caller.call_own("Explain", asked)
+
+    def checkpoint(self) -> str:
+        """Make a consistent copy beside the data, in place of the last one, and tell where it is.
+
+        Only for a `file:` client: the copy is made of hard links, in the data directory itself.
+        """
+        return str(self._caller.call_own("Checkpoint", {})["Path"])
 
     # -- What Penstock does not build yet: answered with a clear error, and by AWS itself --
 

@@ -56,6 +56,12 @@ class JsonCaller:
                 raise TypeError(wrong) from error
         raise error
 
+    def call_own(self, action: str, params: Mapping[str, object]) -> dict[str, Any]:
+        status, answer = self._send("Penstock." + action, encode_request(params), 0)
+        if status != 200:
+            raise decode_error(status, answer)
+        return decode_answer(action, answer)
+
     def close(self) -> None:
         self._transport.close()
 
