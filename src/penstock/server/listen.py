@@ -72,9 +72,12 @@ class Server:
         """Listen, and say where: port 0 asks for any free one."""
         if self._tcp.verifier is None:
             refuse_open_address(host)
-        listener = await self._loop.create_server(
-            lambda: Connection(self._tcp), host, port, backlog=_BACKLOG, reuse_address=True
-        )
+        try:
+            listener = await self._loop.create_server(
+                lambda: Connection(self._tcp), host, port, backlog=_BACKLOG, reuse_address=True
+            )
+        except OSError as error:
+            raise UsageError(f"{host}:{port} cannot be listened on: {error.strerror or error}") from error
         self._listeners.append(listener)
         address = listener.sockets[0].getsockname()
         return str(address[0]), int(address[1])
