@@ -6,12 +6,14 @@ import json
 import subprocess
 import urllib.request
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from servers import Running
 
 SCRIPT = Path(__file__).parent / "wrk" / "requests.lua"
+FIRSTS = count(0, 10_000_000)
 BLOB = "abcdefghij0123456789" * 40
 
 
@@ -100,7 +102,7 @@ def measure(
     ]
     before = server.cpu_s()
     out = subprocess.run(
-        [*command, "--", action, table, str(items)], capture_output=True, text=True, check=True
+        [*command, "--", action, table, str(items), str(next(FIRSTS))], capture_output=True, text=True, check=True
     ).stdout
     cpu_s = server.cpu_s() - before
     line = next(line for line in out.splitlines() if line.startswith("RESULT "))

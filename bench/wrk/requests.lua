@@ -1,5 +1,6 @@
--- One script for all requests: wrk … -s requests.lua URL -- ACTION TABLE ITEMS
--- The items are those that bench/tables.py loads: 1 KB, keys that repeat after ITEMS.
+-- One script for all requests: wrk … -s requests.lua URL -- ACTION TABLE ITEMS FIRST
+-- The items are those that bench/tables.py loads: 1 KB, keys that repeat after ITEMS. Each run
+-- needs a FIRST of its own: a put that changes nothing would cost the server nothing.
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/x-amz-json-1.0"
 wrk.headers["X-Amz-Date"] = "20261120T000000Z"
@@ -37,16 +38,10 @@ local bodies = {
   end,
 }
 
-local seed = 0
-function setup(thread)
-  thread:set("offset", seed)
-  seed = seed + 100000000
-end
-
 function init(args)
   action, table_name, items = args[1], args[2], tonumber(args[3])
   wrk.headers["X-Amz-Target"] = "DynamoDB_20120810." .. action
-  i = offset or 0
+  i = tonumber(args[4])
 end
 
 function request()

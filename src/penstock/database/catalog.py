@@ -3,7 +3,8 @@
 META keys
     table/NAME          a Table as JSON
     stream/ID (4)       a Stream as JSON, kept until its last record is trimmed
-    counts/SPACE (4)    items (8) and bytes (8) of a table or an index, signed big-endian
+    counts/SPACE (4)    by a table's own space: space (4), items (8) and bytes (8) of the table and of each of its
+                        indexes, signed big-endian; together, so that a write counts with one key
     next                the next free space or stream number (4)
     sequence            the last sequence number given (12)
 """
@@ -11,7 +12,7 @@ META keys
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 import msgspec
@@ -22,7 +23,7 @@ from penstock.model.tables import Stream, Table
 from penstock.store.interface import Batch, Family, Store
 
 TABLE, STREAM, COUNTS, NEXT, SEQUENCE = b"table/", b"stream/", b"counts/", b"next", b"sequence"
-_COUNTS = struct.Struct(">qq")
+_COUNTS = struct.Struct(">Iqq")
 _U32 = struct.Struct(">I")
 _T = TypeVar("_T")
 
@@ -35,6 +36,9 @@ class Catalog:
         self.tables: dict[str, Table] = {}
         self.streams: dict[int, Stream] = {}
         self.counts: dict[int, tuple[int, int]] = {}
+        self._tallies: dict[
+            int, tuple[bytes, tuple[int, ...]]
+        ] = {}  # Space -> key of its counts, all spaces under it.
         self.names: list[str] = []
         self.next_space = 1
         self.last_sequence = 0
@@ -43,15 +47,17 @@ class Catalog:
     def load(self) -> None:
         """Everything from the store: when it is opened, and when a batch could not be written."""
         store = self._store
-        for held in (self.tables, self.streams, self.counts):
+        for held in (self.tables, self.streams, self.counts, self._tallies):
             held.clear()
         for key, value in self._under(TABLE):
             self.tables[key.decode()] = _decode(value, Table)
         for key, value in self._under(STREAM):
             self.streams[_U32.unpack(key)[0]] = _decode(value, Stream)
-        for key, value in self._under(COUNTS):
-            items, size = _COUNTS.unpack(value)
-            self.counts[_U32.unpack(key)[0]] = (items, size)
+        for _, value in self._under(COUNTS):
+            for space, items, size in _COUNTS.iter_unpack(value):
+                self.counts[space] = (items, size)
+        for table in self.tables.values():
+            self._tally(table)
         self.names = sorted(self.tables)
         self.next_space = int.from_bytes(store.get(Family.META, NEXT) or b"\1", "big")
         self.last_sequence = int.from_bytes(store.get(Family.META, SEQUENCE) or b"", "big")
@@ -66,6 +72,7 @@ class Catalog:
             batch.delete(Family.META, TABLE + name.encode())
         else:
             self.tables[name] = table
+            self._tally(table)
             batch.put(Family.META, TABLE + name.encode(), msgspec.json.encode(table))
             stream = table.stream.id if table.stream is not None else 0
             self._take(batch, max(*table.spaces, stream))
@@ -89,17 +96,31 @@ class Catalog:
             self.next_space = number + 1
             batch.put(Family.META, NEXT, _U32.pack(self.next_space))
 
-    def count(self, batch: Batch, space: int, items: int, size: int) -> None:
-        old_items, old_size = self.counts.get(space, (0, 0))
-        counted = (old_items + items, old_size + size)
-        self.counts[space] = counted
-        batch.put(Family.META, COUNTS + _U32.pack(space), _COUNTS.pack(*counted))
+    def _tally(self, table: Table) -> None:
+        spaces = (table.space, *(index.space for index in table.indexes))
+        for space in spaces:
+            self._tallies[space] = (COUNTS + _U32.pack(table.space), spaces)
+
+    def count(self, batch: Batch, changes: Iterable[tuple[int, int, int]]) -> None:
+        """Add (space, items, bytes) to the counters, and write each table's once."""
+        counts, touched = self.counts, {}
+        for space, items, size in changes:
+            if items or size:
+                old_items, old_size = counts.get(space, (0, 0))
+                counts[space] = (old_items + items, old_size + size)
+                key, spaces = self._tallies[space]
+                touched[key] = spaces
+        for key, spaces in touched.items():
+            packed = [_COUNTS.pack(space, *counts[space]) for space in spaces if space in counts]
+            batch.put(Family.META, key, b"".join(packed))
 
     def drop_space(self, batch: Batch, space: int) -> None:
         lower, upper = _U32.pack(space), _U32.pack(space + 1)
         batch.delete_range(Family.DATA, lower, upper)
-        batch.delete(Family.META, COUNTS + lower)
         self.counts.pop(space, None)
+        key, _ = self._tallies.pop(space, (b"", ()))
+        if key == COUNTS + lower:
+            batch.delete(Family.META, key)
 
     def put_sequence(self, batch: Batch, sequence: int) -> None:
         self.last_sequence = sequence

@@ -202,8 +202,8 @@ class Database:
             put(Family.CHANGES, change_key(change.stream, change.shard, sequence), change.body)
         if plan.changes:
             catalog.put_sequence(batch, sequence)
-        for space, added, size in plan.counts:
-            catalog.count(batch, space, added, size)
+        if plan.counts:
+            catalog.count(batch, plan.counts)
         if plan.tables or plan.streams or plan.dropped or plan.meta:
             self._define(plan, batch)
         try:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from queue import SimpleQueue
 
 from penstock.errors import StoreUnavailable
 from penstock.store.interface import Store
@@ -102,11 +103,10 @@ class SyncThread:
 
     def __init__(self, post: Callable[[Callable[[], None]], None]) -> None:
         self._post = post
-        self._wake = threading.Semaphore(0)
-        self._stopping = False
+        # A SimpleQueue wakes its reader from C; a Semaphore is a Condition in Python, which the loop's thread would pay.
+        self._groups: SimpleQueue[Group | None] = SimpleQueue()
         self._commit: GroupCommit | None = None
         self._thread = threading.Thread(target=self._run, name="penstock-sync", daemon=True)
-        self._group: Group | None = None
 
     def start(self, commit: GroupCommit) -> None:
         self._commit = commit
@@ -120,23 +120,16 @@ class SyncThread:
         assert self._commit is not None
         group = self._commit.begin()
         if group is not None:
-            self._group = group
-            self._wake.release()
+            self._groups.put(group)
 
     def _run(self) -> None:
         assert self._commit is not None
         commit = self._commit
-        while True:
-            self._wake.acquire()
-            if self._stopping:
-                return
-            group = self._group
-            assert group is not None
+        while (group := self._groups.get()) is not None:
             error = commit.sync()
             self._post(lambda group=group, error=error: commit.finish(group, error))  # type: ignore[misc]
 
     def stop(self) -> None:
-        self._stopping = True
-        self._wake.release()
+        self._groups.put(None)
         if self._thread.is_alive():
             self._thread.join()

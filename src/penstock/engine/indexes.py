@@ -10,7 +10,7 @@ from __future__ import annotations
 from penstock.engine.plans import Plan
 from penstock.model import items
 from penstock.model.capacity import Consumed, write_units
-from penstock.model.keys import base_suffix, index_key
+from penstock.model.keys import PREFIX_BYTES, index_key
 from penstock.model.tables import Index, Table
 from penstock.model.values import Item
 
@@ -25,14 +25,14 @@ def entry_record(index: Index, item: Item, record: bytes) -> bytes:
 def plan_entries(
     plan: Plan,
     table: Table,
+    base: bytes,
     old: tuple[Item, bytes] | None,
     new: tuple[Item, bytes] | None,
     consumed: Consumed | None,
 ) -> None:
-    """Add to the plan what moves each index from the old item to the new one. Each is (item, its base record)."""
-    either = new or old
-    assert either is not None
-    suffix = base_suffix(table.keys, either[0])
+    """Add to the plan what moves each index from the old item to the new one. Each is (item, its base record);
+    `base` is the key of both."""
+    suffix = base[PREFIX_BYTES:]
     for index in table.indexes:
         before = index_key(index, old[0], suffix) if old else None
         after = index_key(index, new[0], suffix) if new else None

@@ -86,7 +86,9 @@ def _consequences(
     expired: bool = False,
 ) -> None:
     if table.local_indexes or table.global_indexes:
-        plan_entries(plan, table, (old.item, old.record) if old.record is not None else None, new, consumed)
+        plan_entries(
+            plan, table, key, (old.item, old.record) if old.record is not None else None, new, consumed
+        )
     if table.time_to_live is not None:
         plan_expiry(plan, table.time_to_live, key, old.item, new[0] if new is not None else {})
     stream = table.stream
