@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from penstock import errors
 from penstock.database.actions import Action
@@ -47,8 +48,7 @@ class StoreView:
 
     def __init__(self, store: Store, catalog: Catalog, commit: GroupCommit) -> None:
         self._store, self._catalog, self._commit = store, catalog, commit
-        read, data = store.get, Family.DATA
-        self.get: Callable[[bytes], bytes | None] = lambda key: read(data, key)
+        self.get: Callable[[bytes], bytes | None] = partial(store.get, Family.DATA)
 
     def get_many(self, keys: list[bytes]) -> list[bytes | None]:
         return self._store.get_many(Family.DATA, keys)

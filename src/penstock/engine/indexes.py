@@ -10,7 +10,7 @@ from __future__ import annotations
 from penstock.engine.plans import Plan
 from penstock.model import items
 from penstock.model.capacity import Consumed, write_units
-from penstock.model.keys import PREFIX_BYTES, index_key
+from penstock.model.keys import PREFIX_BYTES, check_index_keys, index_key
 from penstock.model.tables import Index, Table
 from penstock.model.values import Item
 
@@ -36,8 +36,13 @@ def plan_entries(
     for index in table.indexes:
         before = index_key(index, old[0], suffix) if old else None
         after = index_key(index, new[0], suffix) if new else None
-        if before is None and after is None:
-            continue
+        if after is None:
+            if new is not None:
+                check_index_keys(
+                    index, new[0]
+                )  # No entry: the index is sparse, or the attribute cannot be a key.
+            if before is None:
+                continue
         before_record = entry_record(index, *old) if old and before else b""
         after_record = entry_record(index, *new) if new and after else b""
         if before == after and before_record == after_record:

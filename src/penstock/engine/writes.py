@@ -51,12 +51,12 @@ def plan_put(
     size = item_size(new)
     if size > ITEM_BYTES_MAX:
         raise errors.validation(f"Item size {verb}has exceeded the maximum allowed size")
-    for index in table.indexes:
-        check_index_keys(index, new)
     if consumed is not None:
         consumed.table += write_units(max(size, old.size))
     record = items.encode(new, size)
     if old.record is not None and (record == old.record or same_item(new, old.item)):
+        for index in table.indexes:
+            check_index_keys(index, new)
         return  # Nothing changes: no index entry, no change record.
     plan.puts.append((key, record))
     plan.counts.append((table.space, int(old.record is None), size - old.size))

@@ -15,7 +15,7 @@ from typing import cast
 import orjson
 
 from penstock.errors import Corruption
-from penstock.model.values import Item, attribute_size, item_size
+from penstock.model.values import Item, item_size
 
 HEADER = struct.Struct(">BBI")
 HEADER_BYTES = HEADER.size
@@ -53,4 +53,4 @@ def decode(record: bytes) -> Item:
 def select(item: Item, names: frozenset[str]) -> tuple[Item, int]:
     """The attributes named, in the item's own order, and their size."""
     chosen = {name: value for name, value in item.items() if name in names}
-    return chosen, sum(attribute_size(name, value) for name, value in chosen.items())
+    return chosen, item_size(chosen)

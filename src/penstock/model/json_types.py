@@ -88,7 +88,6 @@ def structure(value: Any, name: str) -> dict[str, Any]:
     raise serialization("Unexpected value type in payload")
 
 
-
 def _sound(value: str) -> str:
     try:
         value.encode()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 from penstock.limits import STREAM_RETENTION_S
 
@@ -38,9 +39,13 @@ class KeySchema:
     partition: tuple[KeyAttribute, ...]
     sort: tuple[KeyAttribute, ...] = ()
 
-    @property
+    @cached_property
+    def attributes(self) -> tuple[KeyAttribute, ...]:
+        return self.partition + self.sort
+
+    @cached_property
     def names(self) -> tuple[str, ...]:
-        return tuple(attribute.name for attribute in self.partition + self.sort)
+        return tuple(attribute.name for attribute in self.attributes)
 
 
 @dataclass(frozen=True)
