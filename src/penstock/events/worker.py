@@ -1,0 +1,251 @@
+"""The worker's part of events: every change handler of an application as a consumer in threads, its HTTP handlers behind a
+loopback listener, and a stop that loses nothing.
+
+    worker = Worker(app, client)
+    worker.start()
+    …
+    worker.stop()
+
+One thread steps each consumer; effects are performed by others, so lanes run beside each other and a held-open read costs
+nothing. Handlers share the process, as Lambda's share a container: what they keep in globals stays.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from queue import Empty, SimpleQueue
+
+from penstock.app.application import App
+from penstock.app.handlers import ChangeHandler
+from penstock.connect.client import Client
+from penstock.database.open import SystemClock
+from penstock.events.consumer import Consumer
+from penstock.events.effects import Effect, Invoke, Page, Read, Result
+from penstock.events.http_door import HttpDoor
+from penstock.events.performer import Performer
+from penstock.events.settings import Settings, settings_of
+from penstock.events.system_tables import consumers_table, dead_letters_table, ensure_table
+from penstock.events.threads import Hands
+from penstock.metrics.registry import Histogram, Labels, Registry
+from penstock.ports import Clock
+
+log = logging.getLogger("penstock.events")
+
+STOP_WITHIN_S = 30.0
+WAIT_S_MAX = 60.0
+
+
+def worker_name() -> str:
+    """Who this worker is, to people who read it and to no other worker of any time."""
+    return f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+
+
+class Crashed:
+    """An effect ended in an error that nobody expects: a bug, or the process is going down."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+class ConsumerThread:
+    """One consumer, stepped by a thread of its own."""
+
+    def __init__(
+        self,
+        client: Client,
+        settings: Settings,
+        worker: str,
+        hands: Hands,
+        clock: Clock,
+        delays: Histogram | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        chance = random.Random()
+        self.consumer = Consumer(settings, worker, chance)
+        self.failure: BaseException | None = None
+        self._performer = Performer(client, settings, worker, clock, chance, lambda: str(uuid.uuid4()), sleep)
+        self._hands, self._delays = hands, delays
+        self._inbox: SimpleQueue[tuple[Effect, Result | Crashed] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name=f"penstock-{settings.name}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def ask_to_stop(self) -> None:
+        self._inbox.put(None)
+
+    def join(self, timeout_s: float) -> bool:
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            while not self.consumer.stopped:
+                for effect in self.consumer.step(*self._now()):
+                    self._hands.do(lambda effect=effect: self._perform(effect))  # type: ignore[misc]
+                self._take_results()
+        except BaseException as error:
+            self.failure = error
+            log.exception("the consumer %s ended", self.settings.name)
+            raise
+
+    def _now(self) -> tuple[float, float]:
+        return self.clock.monotonic_s(), self.clock.now_us() / 1_000_000
+
+    def _perform(self, effect: Effect) -> None:
+        if self._delays is not None and isinstance(effect, Invoke):
+            self._note_delay(effect, self._delays)
+        try:
+            self._inbox.put((effect, self._performer.perform(effect)))
+        except BaseException as error:
+            self._inbox.put((effect, Crashed(error)))
+            raise
+
+    def _note_delay(self, effect: Invoke, delays: Histogram) -> None:
+        """From the write to the handler's start, as far as the record tells: AWS tells whole seconds."""
+        created = effect.records[0]["dynamodb"].get("ApproximateCreationDateTime")
+        if isinstance(created, int | float):
+            delays.see(max(0.0, self.clock.now_us() / 1_000_000 - created), self.settings.name)
+
+    def _take_results(self) -> None:
+        """Wait for the next result or for the time that the consumer named; then take all that are there."""
+        wait_s = self.consumer.due_s(self.clock.monotonic_s()) - self.clock.monotonic_s()
+        try:
+            # A hair later than due, so that the step finds that it is due.
+            message = self._inbox.get(timeout=min(max(wait_s, 0.0) + 0.0005, WAIT_S_MAX))
+            while True:
+                self._take(message)
+                message = self._inbox.get_nowait()
+        except Empty:
+            return
+
+    def _take(self, message: tuple[Effect, Result | Crashed] | None) -> None:
+        if message is None:
+            self.consumer.stop()
+            return
+        effect, result = message
+        if isinstance(result, Crashed):
+            raise result.error
+        if isinstance(effect, Read) and not isinstance(result, Page):
+            log.info("%s could not read its stream: %s", self.settings.name, result)
+        self.consumer.settle(effect, result, *self._now())
+
+
+class Worker:
+    """All handlers of an application."""
+
+    def __init__(
+        self,
+        app: App,
+        client: Client,
+        *,
+        registry: Registry | None = None,
+        name: str | None = None,
+        clock: Clock | None = None,
+        http_port: int = 0,
+        http_token: str | None = None,
+    ) -> None:
+        self.name = name or worker_name()
+        self._client = client
+        self._clock = clock or SystemClock()
+        self._hands = Hands("penstock-effect")
+        self._registry = registry or Registry()
+        delays = self._registry.histogram(
+            "penstock_change_to_handler_seconds", "From a change to the start of its handler.", "consumer"
+        )
+        self._declared: list[ChangeHandler] = list(app.change_handlers.values())
+        self.consumers = {
+            declared.name: ConsumerThread(
+                client, settings_of(declared), self.name, self._hands, self._clock, delays
+            )
+            for declared in self._declared
+        }
+        self.door = (
+            HttpDoor(app.http_handlers, self._clock, port=http_port, token=http_token)
+            if app.http_handlers
+            else None
+        )
+        watch(self._registry, self.consumers.values())
+
+    def start(self) -> None:
+        """Make the tables that are missing, then follow the streams. Returns when everything runs."""
+        if self.consumers:
+            ensure_table(self._client, consumers_table())
+            ensure_table(self._client, dead_letters_table())
+        for thread in self.consumers.values():
+            thread.start()
+        if self.door is not None:
+            self.door.start()
+
+    @property
+    def http_address(self) -> tuple[str, int] | None:
+        return self.door.address if self.door is not None else None
+
+    def failures(self) -> dict[str, BaseException]:
+        """Consumers that ended by an error; whoever supervises the worker starts it again."""
+        return {name: each.failure for name, each in self.consumers.items() if each.failure is not None}
+
+    def stop(self, within_s: float = STOP_WITHIN_S) -> bool:
+        """Let handlers finish, keep positions, give up leases. False where a handler did not come back in time: its
+        batch is handled again elsewhere when this process is gone."""
+        if self.door is not None:
+            self.door.stop()
+        started = [thread for thread in self.consumers.values() if thread.alive]
+        for thread in started:
+            thread.ask_to_stop()
+        deadline_s = self._clock.monotonic_s() + within_s
+        in_time = [thread.join(max(0.0, deadline_s - self._clock.monotonic_s())) for thread in started]
+        self._hands.close()
+        return all(in_time)
+
+
+def watch(registry: Registry, threads: Iterable[ConsumerThread]) -> None:
+    """Show what consumers count. Their own numbers are read when the page is."""
+    held = list(threads)
+    totals = {
+        "read": "Records read from the stream.",
+        "filtered": "Records that no filter pattern let in.",
+        "handled": "Records that a handler took.",
+        "batches": "Calls of a handler.",
+        "retries": "Calls with a batch that had failed before.",
+        "dead_letters": "Records that became dead letters.",
+        "gaps": "Times that the stream was trimmed before it was read.",
+        "troubles": "Requests to the store that failed.",
+    }
+    for name, meaning in totals.items():
+        registry.watch(
+            f"penstock_consumer_{name}_total",
+            meaning,
+            "consumer",
+            kind="counter",
+            read=lambda name=name: _counts(held, name),  # type: ignore[misc]
+        )
+    registry.watch(
+        "penstock_consumer_lag_records",
+        "Records that are read and not handled yet.",
+        "consumer",
+        read=lambda: [((t.settings.name,), t.consumer.pending) for t in held],
+    )
+    registry.watch(
+        "penstock_consumer_lag_seconds",
+        "Age of the oldest record that is not handled yet.",
+        "consumer",
+        read=lambda: [((t.settings.name,), t.consumer.lag_s(t.clock.now_us() / 1e6)) for t in held],
+    )
+
+
+def _counts(threads: list[ConsumerThread], name: str) -> list[tuple[Labels, float]]:
+    return [((thread.settings.name,), float(getattr(thread.consumer.tally, name))) for thread in threads]
