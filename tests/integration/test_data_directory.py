@@ -269,6 +269,17 @@ def test_a_child_that_outlives_the_owner_does_not_hold_the_directory(folder: Pat
             os.kill(child, signal.SIGKILL)
 
 
+# Why: a long-lived program opens and closes; a descriptor left each time would end it some day.
+def test_opening_and_closing_leaves_no_descriptor_behind(folder: Path) -> None:
+    def cycle() -> int:
+        with penstock.connect(f"file:{folder}") as client:
+            client.list_tables()
+        return len(os.listdir("/dev/fd"))
+
+    cycle()
+    assert cycle() == cycle()
+
+
 # Why: O3. Test runners and users have deep directories, and a socket's path has 108 bytes.
 def test_a_long_path_has_a_socket_all_the_same(tmp_path: Path) -> None:
     deep = tmp_path / ("d" * 100) / ("e" * 100)

@@ -13,6 +13,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import uvloop
@@ -191,13 +192,16 @@ class SocketDoor:
             if threading.current_thread() is self._thread:
                 done(status, answer)
             else:
-                self._loop.call_soon_threadsafe(done, status, answer)
+                # After the grace period of a stop the loop is gone, and so is who asked.
+                with suppress(RuntimeError):
+                    self._loop.call_soon_threadsafe(done, status, answer)
 
         self._owner.start(target, body, bring, wait_ms)
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
+        self._loop.close()
 
     def _run(self) -> None:
         try:
