@@ -9,13 +9,11 @@ from tests.tidy import Policy, check
 SOURCE = Path(__file__).parent.parent / "src"
 
 # Lowest first. A package imports only from the packages above it in this list.
-LAYERS = tuple(
-    (name,)
-    for name in (
-        "errors limits ports model expressions partiql engine operations store database wire server connect app "
-        "metrics events lake sql features models serving console run cli testing"
-    ).split()
-)
+_ORDER = """
+    errors limits ports model expressions partiql engine operations store database wire server connect app
+    metrics events lake sql features models serving console run cli testing
+"""
+LAYERS = tuple((name,) for name in _ORDER.split())
 
 PURE = frozenset({"model", "expressions", "partiql", "engine", "operations", "wire", "app"})
 
