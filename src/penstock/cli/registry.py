@@ -1,7 +1,8 @@
 """The commands by name, with the line that `--help` shows. A command's module is imported when it is called.
 
 That keeps `penstock --help` fast: the engine, the event loop and the model runtimes load for those who need
-them. Each module has a function `run`, whose parameters are the command's options.
+them. Each module has a function `run`, whose parameters are the command's options, or a `typer.Typer` called `app` where
+it has sub-commands.
 """
 
 from __future__ import annotations
@@ -10,25 +11,37 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import typer
+
+RUN = "Run an application"
+TABLES = "Tables"
+EVENTS = "Events"
+LAKE = "Lake and SQL"
+PREDICT = "Predictions and models"
+
 
 @dataclass(frozen=True, slots=True)
 class Command:
     name: str
     module: str
     summary: str
+    group: str
 
-    def load(self) -> Callable[..., None]:
-        run: Callable[..., None] = importlib.import_module(self.module).run
-        return run
+    def load(self) -> Callable[..., None] | typer.Typer:
+        module = importlib.import_module(self.module)
+        found: Callable[..., None] | typer.Typer = module.app if hasattr(module, "app") else module.run
+        return found
 
 
 COMMANDS = (
-    Command("serve", "penstock.cli.serve", "Serve a data directory to any DynamoDB client over HTTP."),
-    Command(
-        "check", "penstock.cli.check", "Verify every record, index entry and counter of a data directory."
-    ),
-    Command(
-        "crash-test", "penstock.cli.crash_test", "Kill a server under load again and again, and check it."
-    ),
-    Command("explain", "penstock.cli.explain", "Tell what a request reads, consumes and costs on AWS."),
+    Command("up", "penstock.cli.up", "Run an application: tables, worker, lake, predictions, console.", RUN),
+    Command("status", "penstock.cli.status", "Show what is running, where, and how it is.", RUN),
+    Command("down", "penstock.cli.down", "Stop what `up` started, in good order.", RUN),
+    Command("init", "penstock.cli.init", "Write a small application of your own into a new folder.", RUN),
+    Command("destroy", "penstock.cli.destroy", "Delete an application's data, after asking.", RUN),
+    Command("serve", "penstock.cli.serve", "Serve a data directory to any DynamoDB client over HTTP.", TABLES),
+    Command("explain", "penstock.cli.explain", "Tell what a request reads, consumes and costs on AWS.", TABLES),
+    Command("check", "penstock.cli.check", "Verify every record, index entry and counter on disk.", TABLES),
+    Command("crash-test", "penstock.cli.crash_test", "Kill a server under load again and again; check it.", TABLES),
+    Command("sql", "penstock.cli.sql", "Ask the lake a question in SQL.", LAKE),
 )

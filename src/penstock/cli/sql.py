@@ -1,0 +1,97 @@
+"""`penstock sql`: ask the lake a question in SQL."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from penstock.errors import UsageError
+from penstock.sql.lake import Lake, open_lake
+from penstock.sql.results import Result
+
+SHOWN_ROWS = 100
+FORMATS = ("table", "csv", "json", "parquet")
+
+
+def run(
+    query: Annotated[str, typer.Argument(help="One SELECT; - reads it from standard input.")],
+    lake: Annotated[
+        str, typer.Option(envvar="PENSTOCK_LAKE", help="The lake's folder.")
+    ] = "file:./data/lake",
+    format: Annotated[str, typer.Option(help="table, csv, json (an object a line) or parquet.")] = "table",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A file in place of the screen.")
+    ] = None,
+    rows: Annotated[int, typer.Option(help="At most so many rows.", min=1)] = 1_000_000,
+    seconds: Annotated[float, typer.Option(help="At most so long.", min=0.01)] = 300.0,
+) -> None:
+    """Ask the lake in SQL: raw.TABLE is every change, current.TABLE each item's latest state."""
+    if format not in FORMATS:
+        raise UsageError(f"--format is {', '.join(FORMATS)}, not {format}")
+    if format == "parquet" and output is None and sys.stdout.isatty():
+        raise UsageError("parquet is not for the screen: add --output FILE, or redirect")
+    text = sys.stdin.read() if query == "-" else query
+    result = _ask(open_lake(lake), text, rows, seconds)
+    if format == "table":
+        _show(result, output)
+    elif output is not None:
+        output.write_bytes(result.write(format))
+    else:
+        sys.stdout.buffer.write(result.write(format))
+        sys.stdout.buffer.flush()
+    if result.truncated:
+        print(f"penstock: there are more than {rows} rows; --rows takes more", file=sys.stderr)
+
+
+def _ask(lake: Lake, text: str, rows: int, seconds: float) -> Result:
+    """DuckDB hears Ctrl-C while it runs, so the query ends and not only the wait for it."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        return lake.sql(text, rows_max=rows, seconds_max=seconds)
+    columns = (TextColumn("query"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("query", total=100.0, visible=False)
+        return lake.sql(
+            text,
+            rows_max=rows,
+            seconds_max=seconds,
+            watch=lambda done: progress.update(task, completed=done, visible=True),
+        )
+
+
+def _show(result: Result, output: Path | None) -> None:
+    table = Table()
+    for field in result.table.schema:
+        table.add_column(field.name, justify="right" if _is_number(str(field.type)) else "left")
+    for row in result.table.slice(0, SHOWN_ROWS).to_pylist():
+        table.add_row(*(_cell(value) for value in row.values()))
+    if output is not None:
+        with output.open("w") as file:
+            Console(file=file, width=200).print(table)
+    else:
+        Console().print(table)
+    shown = min(len(result), SHOWN_ROWS)
+    more = "" if shown == len(result) else f", {shown} shown; --format csv gives all"
+    print(
+        f"{len(result)} row{'' if len(result) == 1 else 's'} in {result.seconds:.2f} s{more}", file=sys.stderr
+    )
+
+
+def _is_number(type_: str) -> bool:
+    return type_.startswith(("int", "uint", "decimal", "double", "float"))
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    text = str(value)
+    # decimal(38, 9) has nine places, whatever the number has.
+    if type(value).__name__ == "Decimal" and "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return text.replace("[", "\\[")

@@ -1,0 +1,86 @@
+"""Files on this machine's disk that are durable before a catalogue points at them.
+
+D1. Every file that is written through here is remembered until `make_durable`, which syncs it, its folder and each
+    parent folder that is new since the last time. Iceberg's own libraries sync nothing, so that a power cut may leave a
+    catalogue that points at an empty file.
+D2. Syncing what another thread has just written does no harm, so that one instance serves all writers of a process.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
+from pyiceberg.typedef import EMPTY_DICT, Properties
+
+
+class Unsynced:
+    """Files that were begun and are not known to be on the disk."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._paths: set[str] = set()
+        self._settled_folders: set[str] = set()
+
+    def add(self, path: str) -> None:
+        with self._lock:
+            self._paths.add(path)
+
+    def make_durable(self, also: Iterable[str] = ()) -> None:
+        with self._lock:
+            taken, self._paths = self._paths, set()
+        try:
+            present = [path for path in {*taken, *also} if os.path.exists(path)]
+            for path in present:
+                _sync(path, os.O_RDONLY)
+            for folder in self._folders_of(present):
+                _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError:
+            with self._lock:
+                self._paths |= taken
+            raise
+
+    def _folders_of(self, paths: list[str]) -> list[str]:
+        """The folders whose entries changed: those of the files, and the parents of folders that we never synced."""
+        folders = {os.path.dirname(path) for path in paths}
+        for folder in list(folders):
+            above = folder
+            while above not in self._settled_folders:
+                self._settled_folders.add(above)
+                parent = os.path.dirname(above)
+                if parent == above:
+                    break
+                folders.add(parent)
+                above = parent
+        return sorted(folders, key=len, reverse=True)
+
+
+def _sync(path: str, flags: int) -> None:
+    descriptor = os.open(path, flags | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class LocalFileIO(PyArrowFileIO):
+    """pyiceberg's reader and writer of files, which tells `Unsynced` what it writes."""
+
+    def __init__(self, properties: Properties = EMPTY_DICT, unsynced: Unsynced | None = None) -> None:
+        super().__init__(properties)
+        self._unsynced = unsynced or Unsynced()
+
+    def new_output(self, location: str) -> PyArrowFile:
+        self._unsynced.add(local_path(location))
+        return super().new_output(location)
+
+
+def local_path(location: str) -> str:
+    """`file:///a/b`, `file:/a/b` or `/a/b` as a path."""
+    if location.startswith("file:"):
+        rest = location[5:]
+        return "/" + rest.lstrip("/")
+    return str(Path(location))

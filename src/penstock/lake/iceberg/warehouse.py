@@ -1,0 +1,105 @@
+"""Where the lake is: a folder of this machine with a catalogue of its own, or any catalogue that pyiceberg knows.
+
+file:./data/lake                                    a folder, with catalog.sqlite in it
+{"type": "rest", "uri": …, "warehouse": …}          a REST catalogue, S3 Tables among them
+{"type": "glue", "warehouse": "s3://…"}             AWS Glue
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from pyiceberg.catalog import Catalog, load_catalog
+from pyiceberg.exceptions import (
+    NamespaceAlreadyExistsError,
+    NoSuchNamespaceError,
+    NoSuchTableError,
+    TableAlreadyExistsError,
+)
+from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC, PartitionSpec
+from pyiceberg.schema import Schema
+
+from penstock.errors import UsageError
+from penstock.lake.iceberg.catalog import LocalCatalog
+from penstock.lake.iceberg.table import IcebergTable
+
+# Bounds metadata: without them 1,000 commits of 1,000 rows left 367 MB of it, with them 14.
+_PROPERTIES = {
+    "format-version": "2",
+    "write.metadata.previous-versions-max": "10",
+    "write.metadata.delete-after-commit.enabled": "true",
+    "commit.retry.num-retries": "0",  # A retry re-bases, and a re-based append doubles rows.
+    "write.parquet.compression-codec": "zstd",
+}
+
+
+class Warehouse:
+    """Tables by name. Any thread may ask for a table; each table it gives belongs to one thread."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+
+    @property
+    def local(self) -> LocalCatalog | None:
+        return self.catalog if isinstance(self.catalog, LocalCatalog) else None
+
+    @property
+    def folder(self) -> Path | None:
+        return self.local.folder if self.local is not None else None
+
+    def find(self, namespace: str, name: str) -> IcebergTable | None:
+        try:
+            return IcebergTable(self.catalog, (namespace, name))
+        except NoSuchTableError:
+            return None
+
+    def ensure(
+        self,
+        namespace: str,
+        name: str,
+        schema: Schema,
+        spec: PartitionSpec = UNPARTITIONED_PARTITION_SPEC,
+        properties: Mapping[str, str] | None = None,
+    ) -> IcebergTable:
+        found = self.find(namespace, name)
+        if found is not None:
+            return found
+        with suppress(NamespaceAlreadyExistsError):
+            self.catalog.create_namespace(namespace)
+        with suppress(TableAlreadyExistsError):
+            self.catalog.create_table(
+                (namespace, name),
+                schema,
+                partition_spec=spec,
+                properties={**_PROPERTIES, **(properties or {})},
+            )
+        return IcebergTable(self.catalog, (namespace, name))
+
+    def drop(self, namespace: str, name: str) -> None:
+        self.catalog.drop_table((namespace, name))
+
+    def names(self) -> list[tuple[str, str]]:
+        """Every table, as (namespace, name)."""
+        found: list[tuple[str, str]] = []
+        for namespace in self.catalog.list_namespaces():
+            try:
+                found += [(".".join(name[:-1]), name[-1]) for name in self.catalog.list_tables(namespace)]
+            except NoSuchNamespaceError:
+                continue  # Dropped this moment.
+        return sorted(found)
+
+
+def open_warehouse(where: str | Path | Mapping[str, str]) -> Warehouse:
+    if isinstance(where, Mapping):
+        return Warehouse(load_catalog("penstock", **dict(where)))
+    text = str(where)
+    if "://" in text and not text.startswith("file:"):
+        raise UsageError(
+            f"{text} is not a folder; for another catalogue give its properties: type, uri, warehouse"
+        )
+    path = text.removeprefix("file:")
+    return Warehouse(
+        LocalCatalog(Path("/" + path.lstrip("/") if path.startswith("//") else path).expanduser())
+    )

@@ -1,0 +1,229 @@
+"""The lake process: one writer of the lake's tables, and its HTTP port.
+
+`penstock.sql.service.start_lake(app, client_url, where, port)` composes it with SQL, which stands above this package.
+
+P1. One process at a time writes a folder: it holds `writer.lock` there. Where there is no folder (another catalogue),
+    and for a process that is only slow to die, the epoch of each table decides (see sink, I3).
+P2. Tables are those that the application names; without any, every table that has a stream with both images, also one
+    that is made later.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Protocol
+
+from penstock.app.application import App
+from penstock.app.lake import LakeTable
+from penstock.app.tables import Table
+from penstock.connect.http import NoAnswer
+from penstock.errors import PenstockError, ServiceError, UsageError
+from penstock.lake.api import Api, open_api
+from penstock.lake.following import Flow, Follower
+from penstock.lake.iceberg.warehouse import Warehouse, open_warehouse
+from penstock.lake.listener import Listener, Request, Response, Route, json_response
+from penstock.lake.rows import Shaping
+from penstock.lake.sink import TableSink
+from penstock.ports import Clock
+
+LOCK = "writer.lock"
+_DISCOVER_S = 5.0
+_OWN_TABLES = "penstock_"  # The product's own bookkeeping does not belong into the lake.
+_log = logging.getLogger("penstock.lake")
+
+
+class SystemClock:
+    def now_us(self) -> int:
+        return time.time_ns() // 1000
+
+    def monotonic_s(self) -> float:
+        return time.monotonic()
+
+
+class Job(Protocol):
+    """Something that the lake process does beside following tables, such as curated tables and deliveries."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def status(self) -> object: ...
+
+
+class LakeProcess:
+    """`start`, then `stop`. `status` may be asked at any time."""
+
+    def __init__(
+        self,
+        app: App | None,
+        client_url: str,
+        where: str | Path | Mapping[str, str],
+        port: int = 8181,
+        *,
+        routes: Callable[[LakeProcess], Sequence[Route]] = lambda _: (),
+        jobs: Callable[[LakeProcess], Sequence[Job]] = lambda _: (),
+        upkeep: Callable[[TableSink], None] = lambda _: None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.app = app
+        self.warehouse: Warehouse = open_warehouse(where)
+        self.clock: Clock = clock or SystemClock()
+        self._client_url, self._port = client_url, port
+        self._followers: dict[str, Follower] = {}
+        self._upkeep = upkeep
+        self._routes, self._make_jobs = routes, jobs
+        self._jobs: Sequence[Job] = ()
+        self._listener: Listener | None = None
+        self._api: Api | None = None
+        self._stop = threading.Event()
+        self._lock = -1
+        self._writer_id = f"{os.getpid()}-{uuid.uuid4()}"
+        self._discoverer = threading.Thread(target=self._discover, name="lake-tables", daemon=True)
+
+    @property
+    def port(self) -> int:
+        return self._listener.port if self._listener is not None else self._port
+
+    def start(self) -> LakeProcess:
+        self._claim_folder()
+        try:
+            self._jobs = self._make_jobs(self)
+            self._listener = Listener([*self._own_routes(), *self._routes(self)], self._port)
+        except BaseException:
+            self._release_folder()
+            raise
+        self._discoverer.start()
+        for job in self._jobs:
+            job.start()
+        return self
+
+    def stop(self) -> None:
+        """Let each table finish the commit that it is in."""
+        self._stop.set()
+        for job in self._jobs:
+            job.stop()
+        if self._discoverer.is_alive():
+            self._discoverer.join(10)
+        for follower in self._followers.values():
+            follower.stop()
+        for follower in self._followers.values():
+            follower.join()
+        if self._listener is not None:
+            self._listener.close()
+        if self._api is not None:
+            self._api.close()
+        self._release_folder()
+
+    def status(self) -> dict[str, object]:
+        now_us = self.clock.now_us()
+        return {
+            "tables": [_told(follower.flow, now_us) for follower in self._followers.values()],
+            "jobs": [job.status() for job in self._jobs],
+        }
+
+    def follower(self, table: str) -> Follower:
+        found = self._followers.get(table)
+        if found is None:
+            raise UsageError(
+                f"{table} is not followed here; there are {', '.join(self._followers) or 'none'}"
+            )
+        return found
+
+    @property
+    def followers(self) -> Iterable[Follower]:
+        return list(self._followers.values())
+
+    # -- P1 --
+
+    def _claim_folder(self) -> None:
+        folder = self.warehouse.folder
+        if folder is None:
+            return
+        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            other = os.read(lock, 32).decode("ascii", "replace").strip()
+            os.close(lock)
+            raise UsageError(f"process {other or 'unknown'} writes the lake in {folder} already") from None
+        os.ftruncate(lock, 0)
+        os.write(lock, b"%d\n" % os.getpid())
+        self._lock = lock
+
+    def _release_folder(self) -> None:
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    # -- P2 --
+
+    def _discover(self) -> None:
+        said = ""
+        while not self._stop.is_set():
+            try:
+                if self._api is None:
+                    self._api = open_api(self._client_url)
+                for table in self._wanted(self._api):
+                    if table.table.name not in self._followers:
+                        self._follow(table, self._api)
+                said = ""
+            except (ServiceError, NoAnswer, PenstockError, OSError) as error:
+                if str(error) != said:
+                    said = str(error)
+                    _log.warning("the tables do not answer: %s", error)
+            self._stop.wait(_DISCOVER_S if self._followers else 1.0)
+
+    def _wanted(self, api: Api) -> list[LakeTable]:
+        if self.app is not None and self.app.lake_tables:
+            return list(self.app.lake_tables.values())
+        names = {stream["TableName"] for stream in api.call("ListStreams", {})["Streams"]}
+        return [LakeTable(_undeclared(name)) for name in sorted(names) if not name.startswith(_OWN_TABLES)]
+
+    def _follow(self, table: LakeTable, api: Api) -> None:
+        def shaping(keys: tuple[str, ...]) -> Shaping:
+            return Shaping(keys, table.mask, table.drop, table.transform)
+
+        def make() -> TableSink:
+            return TableSink(
+                self.warehouse,
+                api,
+                table.table.name,
+                self.clock,
+                self._writer_id,
+                shaping,
+                dict(table.schema or {}),
+            )
+
+        follower = Follower(table.table.name, make, self.clock, self._upkeep)
+        self._followers[table.table.name] = follower
+        follower.start()
+
+    # -- HTTP --
+
+    def _own_routes(self) -> list[Route]:
+        return [
+            Route("GET", "/status", lambda _: json_response(self.status())),
+            Route("GET", "/healthz", self._health),
+        ]
+
+    def _health(self, _: Request) -> Response:
+        failed = [follower.flow.table for follower in self.followers if follower.flow.state == "failed"]
+        return json_response({"healthy": not failed, "failed": failed}, 503 if failed else 200)
+
+
+def _undeclared(name: str) -> Table:
+    return Table(name, "", None, {}, True, {})
+
+
+def _told(flow: Flow, now_us: int) -> dict[str, object]:
+    told = asdict(flow)
+    told["behind_s"] = round((now_us - flow.caught_up_us) / 1_000_000, 1) if flow.caught_up_us else None
+    return told

@@ -1,0 +1,286 @@
+"""One table's way into the lake: its stream and a first scan, into raw, then the quarantine, then current.
+
+I1. raw commits first, with the position. The quarantine and current are made from raw and carry the same position, so
+    after a crash between any two commits they go on from raw's rows, and nothing is lost or doubled.
+I2. A scan is cut into chunks. A chunk is read, then the stream is read until it is past the chunk's end; items that the
+    stream tells of are left out, because their change says more. So a scanned row is true at the moment that its number
+    and time name, and no row of raw is dated back.
+I3. Starting raises each table's epoch by a commit of its own: whoever planned on the older snapshot is refused from then
+    on, and stops (`Fenced`) when it finds an epoch that is not its own.
+I4. After a refusal or an unknown outcome the position says whether the commit took place. Nothing is tried twice blindly.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from penstock.errors import Corruption, PenstockError
+from penstock.lake.api import Api
+from penstock.lake.current import CurrentState
+from penstock.lake.iceberg.schemas import CURRENT_SCHEMA, RAW_SCHEMA, RAW_SPEC
+from penstock.lake.iceberg.table import Commit, IcebergTable, Refused, Unknown
+from penstock.lake.iceberg.warehouse import Warehouse
+from penstock.lake.progress import (
+    WRITER,
+    Position,
+    SnapshotPlace,
+    Writer,
+    decode_writer,
+    encode_writer,
+)
+from penstock.lake.quarantine import Quarantine
+from penstock.lake.raw import RawLog
+from penstock.lake.rows import REMOVE, SNAPSHOT, Change, Shaping, key_text, sequence_at
+from penstock.lake.stream import StreamReader, Trimmed, scan_page
+from penstock.ports import Clock
+
+RAW, CURRENT = "raw", "current"
+BATCH_ROWS = 20_000
+CHUNK_ROWS = 10_000
+_TRIES = 5
+_log = logging.getLogger("penstock.lake")
+
+
+class Fenced(PenstockError):
+    """Another sink has taken this table over."""
+
+
+class TableSink:
+    """`open`, then `step` again and again, from one thread. After any error: make another one."""
+
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        api: Api,
+        table: str,
+        clock: Clock,
+        writer_id: str,
+        shaping: Callable[[tuple[str, ...]], Shaping] = lambda keys: Shaping(keys),
+        declared: dict[str, str] | None = None,
+    ) -> None:
+        self.name = table
+        self._api, self._clock = api, clock
+        self._warehouse = warehouse
+        self._writer = Writer(0, writer_id)
+        self._reader = StreamReader(api, table, lambda: clock.now_us() / 1_000_000)
+        self._shaping = shaping(self._reader.keys)
+        self.raw = RawLog(warehouse.ensure(RAW, table, RAW_SCHEMA, RAW_SPEC))
+        self.current = CurrentState(warehouse.ensure(CURRENT, table, CURRENT_SCHEMA), declared)
+        self.quarantine = Quarantine(warehouse, table)
+        self._since_saved_s = clock.monotonic_s()
+
+    @property
+    def position(self) -> Position:
+        return self.raw.position
+
+    # -- Starting --
+
+    def open(self) -> None:
+        """Become the writer, bring current up to raw, and take the stream up where raw ends."""
+        for table in (self.raw.table, self.current.table):
+            self._claim(table)
+        self._catch_up()
+        position = self.position
+        if not position.stream:
+            self._start_snapshot(position, "first snapshot")
+            return
+        try:
+            self._reader.follow(position.shards, position.stream)
+        except Trimmed as error:
+            self._start_snapshot(position, str(error))
+
+    def _claim(self, table: IcebergTable) -> None:
+        """I3."""
+        for _ in range(_TRIES):
+            held = decode_writer(table.properties.get(WRITER))
+            claim = Writer(held.epoch + 1, self._writer.id)
+            try:
+                table.commit(Commit(properties={WRITER: encode_writer(claim)}))
+            except (Refused, Unknown):
+                table.reload()
+                if decode_writer(table.properties.get(WRITER)) == claim:
+                    return
+                continue
+            return
+        raise Fenced(f"{table.name}: other writers commit all the time")
+
+    def _start_snapshot(self, position: Position, why: str) -> None:
+        """From here on the history is unknown until the scan has ended; the stream is followed from now."""
+        _log.warning("%s: snapshot: %s", self.name, why)
+        now_us = self._clock.now_us()
+        known_until = sequence_at(position.last_us + 1) if position.offset else sequence_at(0)
+        position.gaps.append((known_until, ""))
+        position.stream = self._reader.arn
+        position.shards = self._reader.beginning()
+        position.snapshot = SnapshotPlace(sequence_at(now_us), began_us=now_us, from_offset=position.offset)
+        self._reader.follow(position.shards, position.stream)
+        self._pending = position
+
+    _pending: Position | None = None  # A snapshot that is begun and not committed yet.
+
+    # -- Going on --
+
+    def step(self, wait_ms: int = 0) -> int:
+        """One batch or one chunk of a scan; how many rows of raw it made."""
+        position = self._pending or self.position.copy()
+        try:
+            if position.snapshot is not None and not position.snapshot.done:
+                return self._scan_chunk(position)
+            batch = self._reader.read(BATCH_ROWS, wait_ms)
+        except Trimmed as error:
+            self._start_snapshot(self.position.copy(), str(error))
+            return 0
+        position.shards.update(batch.places)
+        if batch.changes or self._places_are_old():
+            self._land(batch.changes, position)
+        return len(batch.changes)
+
+    def _places_are_old(self) -> bool:
+        """A shard without changes has only a time for its place, which must not get as old as the stream's memory."""
+        return self._clock.monotonic_s() - self._since_saved_s > 3600
+
+    def _scan_chunk(self, position: Position) -> int:
+        """I2."""
+        place = position.snapshot
+        assert place is not None
+        chunk_us = self._clock.now_us()
+        items: list[dict[str, Any]] = []
+        start_key = place.start_key
+        while len(items) < CHUNK_ROWS:
+            page, start_key = scan_page(self._api, self.name, start_key)
+            items += page
+            if start_key is None:
+                break
+        changes: list[Change] = []
+        while True:
+            batch = self._reader.read(BATCH_ROWS, 0)
+            changes += batch.changes
+            position.shards.update(batch.places)
+            if batch.caught_up:
+                break
+        told = {change.key for change in changes}
+        scanned = self._scanned(items, chunk_us, told)
+        place.start_key = start_key
+        place.rows += len(scanned)
+        rows = scanned + changes
+        self._land(rows, position)
+        if start_key is None:
+            self._end_scan()
+        return len(rows)
+
+    def _scanned(self, items: list[dict[str, Any]], us: int, told: set[str]) -> list[Change]:
+        label = sequence_at(us)
+        keyed = [(key_text(self._reader.keys, item), item) for item in items]
+        return [
+            Change(label, "", SNAPSHOT, us, us, key, item, None) for key, item in keyed if key not in told
+        ]
+
+    def _end_scan(self) -> None:
+        """Items that were here before a gap and are not in the table any more are removed; then the scan is done."""
+        position = self.position.copy()
+        place = position.snapshot
+        assert place is not None
+        now_us = self._clock.now_us()
+        gone: list[Change] = []
+        if place.from_offset:
+            seen = {
+                change.key for part in self.raw.read(place.from_offset, position.offset) for change in part
+            }
+            gone = [
+                Change(sequence_at(now_us), "", REMOVE, now_us, now_us, key, None, None)
+                for key in self.current.live_keys()
+                if key not in seen
+            ]
+        place.done = True
+        position.gaps = [(begin, end or sequence_at(now_us)) for begin, end in position.gaps]
+        self._land(gone, position)
+        _log.info("%s: snapshot done, %d items", self.name, place.rows)
+
+    # -- Landing --
+
+    def _land(self, changes: Sequence[Change], position: Position) -> None:
+        """I1. `position` is where the stream is after these changes; its offset is set here."""
+        shaped = [self._shaping.apply(change) for change in changes]
+        first = position.offset
+        position.offset = first + len(shaped)
+        if shaped:
+            position.last_us = max(position.last_us, max(change.commit_us for change in shaped))
+        self._commit(
+            self.raw.table,
+            first,
+            position.offset,
+            lambda: self.raw.append(shaped, position),
+            self.raw.table.reload,
+        )
+        self._pending = None
+        self._since_saved_s = self._clock.monotonic_s()
+        self._derive(shaped, first, position)
+
+    def _derive(self, changes: Sequence[Change], first: int, position: Position) -> None:
+        """Quarantine and current from rows of raw that begin at this ordinal."""
+        refused: list[tuple[int, Change, str]] = []
+        accepted: list[Change] = []
+        for ordinal, change in enumerate(changes, first):
+            reason = self.current.refusal(change)
+            if reason is None:
+                accepted.append(change)
+            else:
+                refused.append((ordinal, change, reason))
+        if refused:
+            _log.warning("%s: %d changes quarantined: %s", self.name, len(refused), refused[0][2])
+            self.quarantine.add(refused, position.offset)
+        self._commit(
+            self.current.table,
+            first,
+            position.offset,
+            lambda: self.current.apply(accepted, position),
+            self.current.reload,
+        )
+
+    def _catch_up(self) -> None:
+        """Bring current to where raw is, from raw's own rows."""
+        target, held = self.raw.position, self.current.position
+        if held.offset > target.offset:
+            raise Corruption(
+                f"current.{self.name} is ahead of raw.{self.name}: {held.offset} > {target.offset}"
+            )
+        if held == target:
+            return
+        for changes in self.raw.read(held.offset, target.offset):
+            position = target.copy()
+            position.offset = held.offset + len(changes)
+            self._derive(changes, held.offset, position)
+            held = position
+        if self.current.position != target:
+            self.current.apply((), target)
+
+    def _commit(
+        self,
+        table: IcebergTable,
+        before: int,
+        after: int,
+        attempt: Callable[[], None],
+        reload: Callable[[], None],
+    ) -> None:
+        """I4. `before` and `after` are the table's offsets without and with this commit."""
+        for _ in range(_TRIES):
+            try:
+                attempt()
+                return
+            except (Refused, Unknown) as error:
+                _log.warning("%s", error)
+                reload()
+                writer = decode_writer(table.properties.get(WRITER))
+                if writer.id != self._writer.id:
+                    raise Fenced(f"{table.name}: taken over by {writer.id}") from error
+                offset = self._offset_of(table)
+                if offset == after and after != before:
+                    return
+                if offset != before:
+                    raise Fenced(f"{table.name}: stands at {offset}, expected {before}") from error
+        raise Fenced(f"{table.name}: other writers commit all the time")
+
+    def _offset_of(self, table: IcebergTable) -> int:
+        return (self.raw if table is self.raw.table else self.current).position.offset

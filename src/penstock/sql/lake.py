@@ -1,0 +1,65 @@
+"""The lake for Python: `open_lake("file:./data/lake").sql("SELECT …")`, with what is in it and how fresh it is."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from penstock.lake.evolution import Column
+from penstock.lake.iceberg.planning import FilePlan, Planner
+from penstock.lake.iceberg.warehouse import Warehouse, open_warehouse
+from penstock.sql.replay import replayed
+from penstock.sql.results import Result
+from penstock.sql.session import Bounds, Questions, select
+from penstock.sql.sources import Sources
+
+
+class Lake:
+    """Reads. It may be open in any number of processes, beside the one that writes."""
+
+    def __init__(self, warehouse: Warehouse, bounds: Bounds | None = None) -> None:
+        self.warehouse = warehouse
+        self.bounds = bounds or Bounds()
+        self.planner = Planner(warehouse.catalog)
+        sources = Sources(self.planner, warehouse.names, select, self._replay)
+        spill = warehouse.folder / "spill" if warehouse.folder else Path(tempfile.gettempdir())
+        self.questions = Questions(sources, spill, self.bounds)
+
+    def sql(
+        self,
+        query: str,
+        *,
+        rows_max: int | None = None,
+        seconds_max: float | None = None,
+        watch: Callable[[float], None] | None = None,
+    ) -> Result:
+        """One SELECT over the tables of the lake."""
+        bounds = replace(
+            self.bounds,
+            rows_max=rows_max if rows_max is not None else self.bounds.rows_max,
+            seconds_max=seconds_max if seconds_max is not None else self.bounds.seconds_max,
+        )
+        return self.questions.ask(query, bounds=bounds, watch=watch)
+
+    def tables(self) -> list[str]:
+        return [f"{namespace}.{name}" for namespace, name in self.warehouse.names()]
+
+    def _replay(
+        self, raw: FilePlan, quarantine: FilePlan | None, attributes: Sequence[Column], sequence: str
+    ) -> pa.Table:
+        with duckdb.connect(":memory:", config={"threads": self.bounds.threads}) as database:
+            database.execute(f"SET memory_limit = '{self.bounds.memory_mb}MB'")
+            refused = select(quarantine) if quarantine is not None else None
+            return replayed(select(raw), refused, attributes, sequence, database)
+
+
+def open_lake(
+    where: str | Path | Mapping[str, str] = "file:./data/lake", bounds: Bounds | None = None
+) -> Lake:
+    """A folder, or the properties of another catalogue (see lake.iceberg.warehouse)."""
+    return Lake(open_warehouse(where), bounds)
