@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from random import Random
 
@@ -37,10 +39,47 @@ def read_all(store: rocks.RocksStore) -> Pairs:
     return [list(store.scan(family, b"", None)) for family in Family]
 
 
-@pytest.fixture(scope="module", params=["log", "tables"])
+# Ends itself, as kill -9 would, when RocksDB has begun a second log and still needs the first.
+TWO_LOGS = """
+import os, sys
+from pathlib import Path
+from penstock.store import rocks
+from penstock.store.interface import Family
+
+folder = Path(sys.argv[1])
+store = rocks.open_store(folder, write_buffers_bytes=4 << 20)
+number = 0
+while len(list((folder / "rocks").glob("*.log"))) < 2:
+    batch = store.batch()
+    batch.put(Family.DATA, b"k%05d" % number, os.urandom(4000))
+    batch.put(Family.CHANGES, b"c%05d" % number, b"x" * 50)
+    store.write(batch)
+    number += 1
+store.sync()
+os._exit(0)
+"""
+
+
+def with_two_logs(folder: Path) -> Path:
+    for attempt in range(50):
+        image = folder / f"image{attempt}"
+        subprocess.run([sys.executable, "-c", TWO_LOGS, str(image)], check=True)
+        if len([path for path in (image / "rocks").glob("*.log") if path.stat().st_size]) > 1:
+            return image
+    raise AssertionError("RocksDB was done with the first log each time")
+
+
+@pytest.fixture(scope="module", params=["log", "two logs", "tables"])
 def image(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Pairs]:
     """A directory as kill -9 leaves it, and what it holds. `tables`: most of it in two tables for each family."""
     folder = tmp_path_factory.mktemp("image")
+    if request.param == "two logs":
+        source = with_two_logs(folder)
+        shutil.copytree(source, folder / "read")
+        store = rocks.open_store(folder / "read")
+        whole = read_all(store)
+        store.close()
+        return source, whole
     store = rocks.open_store(folder / "live")
     if request.param == "tables":
         for first in (0, 300):
@@ -114,9 +153,12 @@ def test_a_broken_file_is_reported_or_harmless(seed: int, image: tuple[Path, Pai
     with replayable(seed) as random:
         shutil.copytree(source, tmp_path / "data")
         damage = break_a_file(random, tmp_path / "data")
+        before = {path: path.read_bytes() for path in (tmp_path / "data").rglob("*.log")}
         try:
             store = rocks.open_store(tmp_path / "data", cache_bytes=1 << 20)
         except Corruption:
+            # Nothing that could tell more, or be mended, was changed.
+            assert all(path.read_bytes() == content for path, content in before.items())
             return
         except UsageError:
             assert damage.startswith("FORMAT")  # One flipped bit of "1" is another format's number.

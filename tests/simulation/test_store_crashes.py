@@ -244,6 +244,6 @@ def test_a_process_killed_under_load_keeps_each_acknowledged_batch(seed: int, tm
 # The same, often enough to meet the rare moments.
 @pytest.mark.long
 @pytest.mark.parametrize("seed", seeds(10))
-def test_a_process_killed_a_hundred_times_keeps_each_acknowledged_batch(seed: int, tmp_path: Path) -> None:
+def test_a_process_killed_hundreds_of_times_keeps_each_acknowledged_batch(seed: int, tmp_path: Path) -> None:
     with replayable(seed + 1000) as random:
         kill_again_and_again(random, tmp_path, 40, check_each(tmp_path))

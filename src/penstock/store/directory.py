@@ -4,6 +4,7 @@
     OWNER         text: the process that has the store open. Locked (flock) as long as it has
     SYNCED        the high-water mark: the number of the last batch that a sync covered
     rocks/        RocksDB's own files
+    cut/          while a log is cut (log.py): what was cut from it
 
 SYNCED is one line of fixed width, `NNNNNNNNNNNNNNNNNNNN CCCCCCCC`: the number in decimal and its CRC-32. It
 is rewritten in place after every sync and lies in one disk sector, so it is never torn.
@@ -95,27 +96,33 @@ def sync_folder(folder: Path) -> None:
 class Mark:
     """The high-water mark in SYNCED."""
 
-    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
+    def __init__(self, folder: Path) -> None:
         self.path = folder / "SYNCED"
-        self.is_new = not self.path.exists()
-        flags = os.O_RDONLY if read_only else os.O_RDWR | os.O_CREAT
-        self._descriptor = -1 if read_only and self.is_new else os.open(self.path, flags, 0o644)
+        self._descriptor = -1
         self._synced_at = time.monotonic()
 
-    def read(self) -> int:
-        """The number of the last batch known to be synced; 0 in a new directory."""
-        if self.is_new:
-            return 0
-        text = os.pread(self._descriptor, 64, 0)
+    def read(self) -> int | None:
+        """The number of the last batch known to be synced; None in a new directory.
+
+        An empty file is one whose making a power loss cut short, before the first batch.
+        """
+        try:
+            text = self.path.read_bytes()
+        except FileNotFoundError:
+            return None
+        if not text:
+            return None
         number, _, crc = text.partition(b" ")
-        if len(text) != 30 or not number.isdigit() or crc.rstrip() != b"%08x" % zlib.crc32(number):
-            raise Corruption(f"{self.path} does not hold a batch number: {text!r}")
+        if len(text) != 30 or not number.isdigit() or crc != b"%08x\n" % zlib.crc32(number):
+            raise Corruption(f"{self.path} does not hold a batch number: {text[:40]!r}")
         return int(number)
 
     def write(self, number: int, *, durable: bool = False) -> None:
         text = b"%020d" % number
         now = time.monotonic()
         try:
+            if self._descriptor < 0:
+                self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
             os.pwrite(self._descriptor, b"%s %08x\n" % (text, zlib.crc32(text)), 0)
             if durable or now - self._synced_at >= MARK_SYNC_S:
                 os.fdatasync(self._descriptor)

@@ -26,6 +26,7 @@ batch: sequence number (8), count of entries (4), entries.
 from __future__ import annotations
 
 import os
+import shutil
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -71,16 +72,34 @@ class Cut:
     offset: int
     later: tuple[Path, ...]
 
-    def apply(self) -> None:
-        """Later files first: whatever step a crash comes after, what is left is cut at the same place."""
+    def apply(self, aside: Path) -> None:
+        """Cuts, with what is cut kept in the folder `aside` until RocksDB has agreed: it may know better.
+
+        It syncs a closed log file by itself, and notes its length in MANIFEST. Later files go first:
+        whatever step a crash comes after, what is left is cut at the same place again.
+        """
+        aside.mkdir(exist_ok=True)
         for path in reversed(self.later):
-            path.unlink()
+            path.rename(aside / path.name)
+        if not (aside / self.path.name).exists():  # An earlier cut has kept it whole already.
+            partial = aside / (self.path.name + ".partial")
+            shutil.copyfile(self.path, partial)
+            partial.rename(aside / self.path.name)
         os.truncate(self.path, self.offset)
         descriptor = os.open(self.path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def restore(aside: Path, folder: Path) -> None:
+    """Puts back what a cut took, where RocksDB did not agree or a crash came between."""
+    if not aside.exists():
+        return
+    for path in aside.glob("*.log"):
+        path.replace(folder / path.name)
+    shutil.rmtree(aside)
 
 
 def log_files(folder: Path) -> list[Path]:

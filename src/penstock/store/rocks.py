@@ -83,7 +83,7 @@ class RocksStore:
         self._owner = owner
         self._sync_lock = threading.Lock()
         directory.check_format(folder, create=not read_only)
-        self._mark = directory.Mark(folder, read_only=read_only)
+        self._mark = directory.Mark(folder)
         try:
             self._open(memory)
         except BaseException:
@@ -94,9 +94,10 @@ class RocksStore:
     def _open(self, memory: Memory) -> None:
         files = self.folder / "rocks"
         mark = self._mark.read()
-        _check_present(files, self._mark)
-        if any(path.stat().st_size for path in log.log_files(files)):
-            self._db = self._opened_with_log(files, mark, memory)
+        has_log = any(path.stat().st_size for path in log.log_files(files))
+        _check_present(files, mark, has_log)
+        if has_log:
+            self._db = self._opened_with_log(files, mark or 0, memory)
         else:
             self._db = _database(files, memory, self._read_only)
         names = [NAMES[family] for family in Family] + [NUMBERS]
@@ -106,11 +107,11 @@ class RocksStore:
         self._gets: list[Callable[..., Any]] = [family.get for family in self._families]
         self._write = self._db.write
         self._written = self._synced = _last_number(self._families[-1])
-        if self._written < mark or (self._mark.is_new and self._written):
+        if mark is None and self._written:
+            raise Corruption(f"{self._mark.path} is missing")
+        if mark is not None and self._written < mark:
             raise Corruption(
                 f"{self.folder}: lost synced tail: the last batch is {self._written}, and {mark} was synced"
-                if self._written < mark
-                else f"{self._mark.path} is missing"
             )
         if not self._read_only:
             self._mark.write(self._written, durable=True)  # Replay has put what it found into synced tables.
@@ -118,25 +119,38 @@ class RocksStore:
 
     def _opened_with_log(self, files: Path, mark: int, memory: Memory) -> Any:
         """RocksDB, after its log was proved."""
+        aside = self.folder / "cut"
+        if not self._read_only:
+            log.restore(aside, files)
         in_tables = _number_in_tables(files)
-        self._settle(log.prove(log.log_files(files), mark, in_tables))
         try:
-            return _database(files, memory, self._read_only)
-        except Corruption as damage:
-            # A checksum in the log that fails may be a torn write that was never synced: then there is a cut.
-            cut = log.prove(log.log_files(files), mark, in_tables, sum_all=True)
-            if cut is None:
-                place = log.first_bad_sum(log.log_files(files))
-                raise Corruption(f"{place}: {damage}" if place else str(damage)) from damage
-            self._settle(cut)
-        return _database(files, memory, self._read_only)
+            self._settle(log.prove(log.log_files(files), mark, in_tables), aside)
+            try:
+                db = _database(files, memory, self._read_only)
+            except Corruption as damage:
+                # A checksum in the log that fails may be a torn write that was never synced: then there is a
+                # cut.
+                cut = log.prove(log.log_files(files), mark, in_tables, sum_all=True)
+                if cut is None:
+                    place = log.first_bad_sum(log.log_files(files))
+                    raise Corruption(f"{place}: {damage}" if place else str(damage)) from damage
+                self._settle(cut, aside)
+                db = _database(files, memory, self._read_only)
+        except BaseException:
+            if not self._read_only:
+                log.restore(aside, files)
+            raise
+        if aside.exists() and not self._read_only:
+            shutil.rmtree(aside)
+        return db
 
-    def _settle(self, cut: log.Cut | None) -> None:
-        if cut is None:
+    def _settle(self, cut: log.Cut | None, aside: Path) -> None:
+        if cut is None and not aside.exists():
             return
         if self._read_only:
             raise UsageError(f"{self.folder} was not closed properly: open it for writing once, then read it")
-        cut.apply()
+        if cut is not None:
+            cut.apply(aside)
 
     def get(self, family: Family, key: bytes) -> bytes | None:
         try:
@@ -183,7 +197,8 @@ class RocksStore:
         return pairs, False
 
     def _cursor(self, family: Family, lower: bytes, upper: bytes | None, reverse: bool) -> tuple[Any, Any]:
-        """A cursor and its bounds, which must live as long: RocksDB keeps a pointer to the upper bound's bytes, and
+        """A cursor and its bounds, which must live as long: RocksDB keeps a pointer to the upper bound's
+        bytes, and
         rocksdict frees them with the ReadOptions. A scan then ends early, or late, without a word."""
         # Not Rdict.items(): it ends without a word where a block is damaged; a cursor has a status to ask
         # for. Not set_iterate_lower_bound: in rocksdict 0.3.29 it sets the upper bound.
@@ -298,18 +313,21 @@ def _raise_if_damaged(cursor: Any) -> None:
         raise translated(error) from error
 
 
-def _check_present(files: Path, mark: directory.Mark) -> None:
+def _check_present(files: Path, mark: int | None, has_log: bool) -> None:
     """RocksDB makes a new, empty database where CURRENT is missing, whatever lies beside it."""
-    if (files / "CURRENT").exists():
-        return
-    if not mark.is_new or any(files.glob("*.sst")) or any(files.glob("*.log")):
+    if not (files / "CURRENT").exists() and (mark is not None or has_log or any(files.glob("*.sst"))):
         raise Corruption(f"{files / 'CURRENT'} is missing")
+    if mark is None and has_log:
+        raise Corruption(
+            f"{files.parent / 'SYNCED'} is missing"
+        )  # The first mark is older than the first batch.
 
 
 def _number_in_tables(files: Path) -> int:
     """The number of the last batch that the tables hold without the log."""
-    # As a secondary, which looks for the log in a folder that is empty. Not read-only: without verify_logs that
-    # ends in a null pointer where MANIFEST knows of logs, and with it the logs are missed (RocksDB 9.8.4).
+    # As a secondary, which looks for the log in a folder that is empty. Not read-only: without verify_logs
+    # that ends in a null pointer where MANIFEST knows of logs, and with it the logs are missed (RocksDB
+    # 9.8.4).
     with tempfile.TemporaryDirectory() as empty:
         options, of_families = _settings(Memory(1 << 20, 1 << 20), verify_logs=False)
         options.set_wal_dir(empty)

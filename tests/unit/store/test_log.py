@@ -100,9 +100,12 @@ def test_a_torn_tail_that_was_never_synced_is_cut(tmp_path: Path, lost: int) -> 
     files = logs(tmp_path, torn[: len(torn) - lost] if lost < len(torn) - len(whole) else whole + b"\x01")
     cut = log.prove(files, 1, 0)
     assert cut == log.Cut(files[0], len(whole), ())
-    cut.apply()
+    cut.apply(tmp_path / "cut")
     assert files[0].read_bytes() == whole
     assert log.prove(files, 1, 0) is None
+    log.restore(tmp_path / "cut", tmp_path)
+    assert len(files[0].read_bytes()) > len(whole)
+    assert not (tmp_path / "cut").exists()
 
 
 # Zeros are what a file system leaves of a page that was never written. RocksDB skips them to the block's end and
@@ -115,7 +118,7 @@ def test_a_hole_of_zeros_is_cut_where_nothing_after_it_claims_a_later_sync(tmp_p
     cut = log.prove(files, 2, 0)
     assert cut is not None
     assert (cut.path, cut.later) == (files[0], (files[1],))
-    cut.apply()
+    cut.apply(tmp_path / "cut")
     assert log.log_files(tmp_path) == [files[0]]
     assert log.prove(log.log_files(tmp_path), 6, 0) is None
 
@@ -133,6 +136,25 @@ def test_a_hole_of_zeros_is_damage_where_a_later_record_claims_a_later_sync(tmp_
     ):
         log.prove(files, 2, 0)
     assert files[0].read_bytes() == before
+
+
+# A process that dies while it cuts: the next one finds every byte again, and cuts at the same place.
+@pytest.mark.parametrize("step", ["a later file moved", "half copied", "copied"])
+def test_a_cut_that_was_interrupted_is_undone(tmp_path: Path, step: str) -> None:
+    torn = written([record(1, 0), record(2, 1)])[:-3]
+    files = logs(tmp_path, torn, written([record(4, 1)]))
+    cut = log.prove(files, 1, 0)
+    assert cut is not None
+    aside = tmp_path / "cut"
+    aside.mkdir()
+    files[1].rename(aside / files[1].name)
+    if step == "half copied":
+        (aside / (files[0].name + ".partial")).write_bytes(torn[:5])
+    elif step == "copied":
+        (aside / files[0].name).write_bytes(torn)
+    log.restore(aside, tmp_path)
+    assert [path.read_bytes() for path in files] == [torn, written([record(4, 1)])]
+    assert log.prove(log.log_files(tmp_path), 1, 0) == cut
 
 
 # A checksum beyond the mark is a torn write; one that fails up to it is RocksDB's to find.
@@ -178,5 +200,5 @@ def test_any_damage_is_either_damage_or_a_cut_above_the_mark(tmp_path: Path, see
         return
     if cut is not None:
         assert cut.offset >= synced_end
-        cut.apply()
+        cut.apply(tmp_path / "cut")
         assert log.prove(files, mark, 0, sum_all=True) is None
