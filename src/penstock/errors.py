@@ -17,6 +17,7 @@ from typing import Any
 DYNAMODB_NAMESPACE = "com.amazonaws.dynamodb.v20120810#"
 CORAL_NAMESPACE = "com.amazon.coral.service#"
 CORAL_VALIDATE_NAMESPACE = "com.amazon.coral.validate#"
+CORAL_AVAILABILITY_NAMESPACE = "com.amazon.coral.availability#"
 
 
 class PenstockError(Exception):
@@ -120,11 +121,21 @@ def item_collection_too_large() -> ServiceError:
     )
 
 
-def throughput_exceeded() -> ServiceError:
+def throughput_exceeded(reasons: list[dict[str, str]] | None = None) -> ServiceError:
     return ServiceError(
         "ProvisionedThroughputExceededException",
         "The level of configured provisioned throughput for the table was exceeded. "
         "Consider increasing your provisioning level with the UpdateTable API.",
+        extra={"ThrottlingReasons": reasons} if reasons else None,
+    )
+
+
+def throttling(message: str, reasons: list[dict[str, str]]) -> ServiceError:
+    return ServiceError(
+        "ThrottlingException",
+        message,
+        namespace=CORAL_AVAILABILITY_NAMESPACE,
+        extra={"throttlingReasons": reasons} if reasons else None,
     )
 
 

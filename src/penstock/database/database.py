@@ -121,6 +121,8 @@ class Database:
         self._waits = waits_for_sync
         self._context = Context(self.view, 0, fresh_id)
         self.feed = ChangeFeed(store, self.commit, clock, defer, self.start)
+        # Listeners to every plan that changes something: before it is written, and after.
+        self.on_applying: deque[Callable[[Plan], None]] = deque()
         self.on_applied: deque[Callable[[Plan], None]] = deque()
 
     def context(self) -> Context:
@@ -190,6 +192,8 @@ class Database:
         """Write the plan as one batch; False where it changes nothing."""
         if not (plan.puts or plan.deletes or plan.meta or plan.tables or plan.streams or plan.dropped):
             return False
+        for listener in self.on_applying:
+            listener(plan)
         batch, data, catalog = self.store.batch(), Family.DATA, self.catalog
         put = batch.put
         for key in plan.deletes:
