@@ -8,6 +8,7 @@ from typing import Any
 import boto3
 import botocore.exceptions
 
+from penstock.connect.http import NoAnswer
 from penstock.connect.json_caller import wrong_names
 from penstock.connect.requests import REQUESTS
 from penstock.errors import ServiceError, UsageError
@@ -47,6 +48,9 @@ class AwsCaller:
             raise TypeError(str(error)) from error
         except botocore.exceptions.ClientError as error:
             raise service_error(error) from error
+        except botocore.exceptions.BotoCoreError as error:
+            # No connection, no credentials, no answer in time: what NoAnswer means for a server.
+            raise NoAnswer(str(error)) from error
         answer.pop("ResponseMetadata", None)
         return answer
 
