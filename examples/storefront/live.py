@@ -1,0 +1,102 @@
+"""What makes the storefront move: history loaded behind the first predictions, then customers who buy and are asked about.
+
+None of this is needed in an application of one's own: there the events come over HTTP or from any AWS SDK.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import urllib.request
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+
+import shop
+from penstock.app.plain import to_item
+
+FIRST_CUSTOMERS = 2_000  # Loaded before anything is announced: enough for a first model.
+LIVE_PER_S = 2.0
+_BATCH = 25  # BatchWriteItem takes no more.
+_AT_ONCE = 4  # Batches under way together share their syncs.
+_CHUNK = 250  # Customers between two notes of how far the history is.
+
+
+def run(app: Any, table: Any) -> None:
+    @app.setup
+    def first_customers(ctx: Any) -> None:
+        load(ctx, table.name, FIRST_CUSTOMERS)
+
+    @app.task
+    def history(ctx: Any) -> None:
+        load(ctx, table.name, shop.CUSTOMERS)
+
+    @app.task
+    def live(ctx: Any) -> None:
+        buy_and_ask(ctx, table.name)
+
+
+def load(ctx: Any, table: str, until: int) -> None:
+    """Bring the history up to this customer, from wherever the last start left it."""
+    done = int(ctx.recall("history") or 0)
+    if done >= until:
+        return
+    opened = opened_at(ctx)
+    counts = shop.purchase_counts()
+    loaded, wanted = sum(counts[:done]), sum(counts[:until])
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        while done < until and not ctx.stopping():
+            chunk = range(done, min(done + _CHUNK, until))
+            events = (event for number in chunk for event in shop.history(number, counts[number], opened))
+            for written in pool.map(lambda batch: write(ctx, table, batch), batches(events)):
+                loaded += written
+                ctx.progress(loaded, wanted, "purchases")
+            done = chunk.stop
+            ctx.remember("history", str(done))
+
+
+def opened_at(ctx: Any) -> datetime:
+    """The day on which the shop was first opened on these tables: its history ends there, at every start."""
+    text = ctx.recall("opened")
+    if text is None:
+        text = datetime.now(UTC).isoformat()
+        ctx.remember("opened", text)
+    return datetime.fromisoformat(text)
+
+
+def batches(events: Iterable[dict[str, object]]) -> Iterator[list[dict[str, object]]]:
+    events = iter(events)
+    while batch := list(islice(events, _BATCH)):
+        yield batch
+
+
+def write(ctx: Any, table: str, events: list[dict[str, object]]) -> int:
+    """One batch, asked again for what the table had no time for, as any client of DynamoDB must."""
+    left = {table: [{"PutRequest": {"Item": to_item(event)}} for event in events]}
+    while left:
+        left = ctx.client.batch_write_item(RequestItems=left).get("UnprocessedItems", {})
+    return len(events)
+
+
+def buy_and_ask(ctx: Any, table: str) -> None:
+    """Customers who are still interested buy, the eager ones more often, and each time somebody is asked about."""
+    chance = random.Random()
+    active = [c for c in map(shop.Customer, range(shop.CUSTOMERS)) if c.interest_days >= shop.DAYS]
+    rates = [customer.rate for customer in active]
+    while not ctx.wait(chance.expovariate(LIVE_PER_S)):
+        customer = chance.choices(active, rates)[0]
+        now = datetime.now(UTC)
+        category, amount = customer.basket(chance)
+        event = shop.purchase(customer.id, f"{now:%Y%m%d%H%M%S%f}", now, category, amount)
+        ctx.client.put_item(TableName=table, Item=to_item(event))
+        asked = customer.id if chance.random() < 0.5 else f"c{chance.randrange(shop.CUSTOMERS)}"
+        ask(ctx, asked)
+
+
+def ask(ctx: Any, customer: str) -> dict[str, Any]:
+    url = f"{ctx.app_url}/predict/will_buy/customer/{customer}"
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        told: dict[str, Any] = json.load(answer)
+    return told

@@ -1,0 +1,73 @@
+"""The application's HTTP side in the table process: predictions, events, deliveries and the console, on uvicorn in our loop."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from fastapi import FastAPI
+
+from penstock.app.application import App
+from penstock.connect.client import Client
+from penstock.database.open import ServedDatabase
+from penstock.run.settings import HOST, Settings
+
+_BACKLOG = 1024
+_POLL_S = 0.01
+_GRACE_S = 5  # For answers that are still owed; a browser's open page stream is cut then.
+
+
+def build(app: App, settings: Settings, database: ServedDatabase | None, client: Client) -> FastAPI:
+    """`database` is the engine in this process, None where the tables are elsewhere."""
+    pages = FastAPI(title=app.name)
+
+    @pages.get("/health")
+    async def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    return pages
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """The process' own handlers stay: the order of its end is not uvicorn's to decide."""
+        yield
+
+
+class PageServer:
+    def __init__(self, pages: FastAPI) -> None:
+        self._server = _Server(
+            uvicorn.Config(
+                pages,
+                log_level="warning",
+                access_log=False,
+                timeout_graceful_shutdown=_GRACE_S,
+                backlog=_BACKLOG,
+            )
+        )
+        self._serving: asyncio.Task[None] | None = None
+
+    async def start(self, port: int) -> int:
+        """Listen, and say on which port. Raises OSError where that is taken."""
+        bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            bound.bind((HOST, port))
+        except OSError:
+            bound.close()
+            raise
+        self._serving = asyncio.create_task(self._server.serve(sockets=[bound]))
+        while not self._server.started and not self._serving.done():
+            await asyncio.sleep(_POLL_S)
+        if self._serving.done():
+            self._serving.result()
+        return int(bound.getsockname()[1])
+
+    async def stop(self) -> None:
+        self._server.should_exit = True
+        if self._serving is not None:
+            await self._serving

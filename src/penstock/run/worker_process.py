@@ -1,0 +1,53 @@
+"""The worker process: everything that runs a user's Python, and tasks that run long."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+from penstock.connect.urls import connect
+from penstock.events.environment import aws_environment
+from penstock.events.worker import Worker
+from penstock.run.app_files import load_app
+from penstock.run.process import keep_beating, stop_event
+from penstock.run.reports import BEAT_S, Reporter
+from penstock.run.settings import Settings
+from penstock.run.tasks import TaskRunner
+
+_TASKS_END_S = 10.0
+
+log = logging.getLogger("penstock.worker")
+
+
+def main(settings: Settings, reporter: Reporter) -> None:
+    stop = stop_event(reporter)
+    begun = keep_beating(reporter)
+    if settings.api_url.startswith("http"):
+        os.environ.update(aws_environment(settings.api_url, "us-east-1", os.environ))
+    app = load_app(settings.app_file)
+    with connect(settings.api_url) as client:
+        app.bind(client)
+        tasks = TaskRunner(app.tasks.values(), client, settings, reporter, stop)
+        worker = Worker(app, client)
+        worker.start()
+        tasks.start()
+        reporter.ready({})
+        begun()
+        try:
+            while not stop.wait(BEAT_S):
+                reporter.alive()
+                _raise_failure(worker)
+        finally:
+            stop.set()
+            if not worker.stop():
+                log.warning(
+                    "a handler did not come back in time: its batch is handled again at the next start"
+                )
+            for name in tasks.join(_TASKS_END_S):
+                log.warning("task %s did not end in %.0f s and is cut off", name, _TASKS_END_S)
+
+
+def _raise_failure(worker: Worker) -> None:
+    """A consumer that ended by a fault of ours: the process ends with it and begins anew from the kept positions."""
+    for name, failure in worker.failures().items():
+        raise RuntimeError(f"the consumer {name} ended") from failure
