@@ -146,6 +146,16 @@ def read_each_way(store: rocks.RocksStore, whole: Pairs) -> int:
     return raised
 
 
+# What the seeds break is whole before, for a writer and for a reader, which `penstock check` is.
+@pytest.mark.parametrize("read_only", [True, False])
+def test_what_kill_9_leaves_is_read_whole(read_only: bool, image: tuple[Path, Pairs], tmp_path: Path) -> None:
+    source, whole = image
+    shutil.copytree(source, tmp_path / "data")
+    store = rocks.open_store(tmp_path / "data", read_only=read_only)
+    assert read_each_way(store, whole) == 0
+    store.close()
+
+
 # The rule itself, over every file that holds data and every kind of damage.
 @pytest.mark.parametrize("seed", seeds(120))
 def test_a_broken_file_is_reported_or_harmless(seed: int, image: tuple[Path, Pairs], tmp_path: Path) -> None:

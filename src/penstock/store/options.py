@@ -1,16 +1,16 @@
 """RocksDB's settings, in RocksDB's own text: rocksdict has no setter for some of those that keep data safe.
 
-Memory is bounded by three numbers: the cache (blocks, indexes and filters of all families together), the
-write buffers (`WRITE_BUFFERS_BYTES`, all families together) and nothing else that grows with the data.
-Measured with 1 million items of 1 KB, read at random: 160 MB of cache, under 300 MB resident, opened in 0.01
-s.
+Memory is bounded by two numbers: the cache (blocks, indexes and filters of all families together) and the
+write buffers (of all families together). Nothing else grows with the data. Measured with 1 million items of
+1 KB read at random: 235 MB resident, opened in 0.03 s; a get takes 4 µs of CPU, of which 3 are a block read
+and checked, against 1.2 µs with 10 thousand items, which all fit the cache.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-CACHE_BYTES = 160 << 20
+CACHE_BYTES = 192 << 20
 WRITE_BUFFERS_BYTES = 64 << 20
 LOG_BYTES_MAX = 64 << 20  # Also bounds what opening after a crash has to replay: about half a second.
 
@@ -27,8 +27,9 @@ class Memory:
 #   stops there without a word. What it tolerates, and what it would skip, is settled before by store/log.py.
 # track_and_verify_wals: a log file that was closed and synced, and is gone or shorter, refuses to open.
 # atomic_flush: tables of all families hold the same batches, so that one number says what they cover.
-# bytes_per_sync: background writes reach the disk as they go, not in one burst that a commit's sync waits
-# behind.
+# max_open_files: within the usual 1,024 descriptors of a process, beside its sockets (measured: a get costs
+# the same). bytes_per_sync: background writes reach the disk as they go, not in one burst that a commit's
+# sync waits behind.
 _DATABASE = """
 [Version]
   rocksdb_version=9.8.4
@@ -44,6 +45,7 @@ _DATABASE = """
   db_write_buffer_size={write_buffers_bytes}
   bytes_per_sync=1048576
   max_background_jobs=2
+  max_open_files=500
   stats_dump_period_sec=0
   stats_persist_period_sec=0
   keep_log_file_num=4

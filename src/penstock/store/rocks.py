@@ -128,8 +128,7 @@ class RocksStore:
             try:
                 db = _database(files, memory, self._read_only)
             except Corruption as damage:
-                # A checksum in the log that fails may be a torn write that was never synced: then there is a
-                # cut.
+                # A failing checksum may be a torn write that was never synced: then there is a cut.
                 cut = log.prove(log.log_files(files), mark, in_tables, sum_all=True)
                 if cut is None:
                     place = log.first_bad_sum(log.log_files(files))
@@ -167,8 +166,8 @@ class RocksStore:
     def scan(
         self, family: Family, lower: bytes, upper: bytes | None, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
-        cursor, bounds = self._cursor(family, lower, upper, reverse)
-        return _pairs_backwards(cursor, bounds, lower) if reverse else _pairs(cursor, bounds)
+        cursor = self._cursor(family, lower, upper, reverse)
+        return _pairs_backwards(cursor, upper, lower) if reverse else _pairs(cursor, upper)
 
     def page(
         self,
@@ -180,7 +179,7 @@ class RocksStore:
         count_max: int,
         bytes_max: int,
     ) -> tuple[list[tuple[bytes, bytes]], bool]:
-        cursor, _bounds = self._cursor(family, lower, upper, reverse)
+        cursor = self._cursor(family, lower, upper, reverse)
         key, value, step = cursor.key, cursor.value, cursor.prev if reverse else cursor.next
         pairs: list[tuple[bytes, bytes]] = []
         add, room = pairs.append, bytes_max
@@ -196,12 +195,13 @@ class RocksStore:
         _raise_if_damaged(cursor)
         return pairs, False
 
-    def _cursor(self, family: Family, lower: bytes, upper: bytes | None, reverse: bool) -> tuple[Any, Any]:
-        """A cursor and its bounds, which must live as long: RocksDB keeps a pointer to the upper bound's
-        bytes, and
-        rocksdict frees them with the ReadOptions. A scan then ends early, or late, without a word."""
-        # Not Rdict.items(): it ends without a word where a block is damaged; a cursor has a status to ask
-        # for. Not set_iterate_lower_bound: in rocksdict 0.3.29 it sets the upper bound.
+    def _cursor(self, family: Family, lower: bytes, upper: bytes | None, reverse: bool) -> Any:
+        """A cursor at its first pair. The caller holds `upper` as long: RocksDB keeps a pointer into those bytes,
+        which rocksdict does not keep alive; a scan without them ends early, or late, without a word.
+
+        Not Rdict.items(): it ends without a word where a block is damaged; a cursor has a status to ask for. Not
+        set_iterate_lower_bound: in rocksdict 0.3.29 it sets the upper bound.
+        """
         bounds = rocksdict.ReadOptions()
         if upper is not None:
             bounds.set_iterate_upper_bound(upper)
@@ -213,7 +213,7 @@ class RocksStore:
             cursor.seek_to_last()
         else:
             cursor.seek(lower)
-        return cursor, bounds
+        return cursor
 
     def batch(self) -> Batch:
         return RocksBatch(self._handles)
@@ -288,7 +288,8 @@ class RocksStore:
         self._owner = -1
 
 
-def _pairs(cursor: Any, bounds: Any) -> Iterator[tuple[bytes, bytes]]:
+# `upper` is an argument of these two so that their frames hold it; see _cursor.
+def _pairs(cursor: Any, upper: bytes | None) -> Iterator[tuple[bytes, bytes]]:
     key, value, step = cursor.key, cursor.value, cursor.next
     while (at := key()) is not None:
         yield at, value()
@@ -296,7 +297,7 @@ def _pairs(cursor: Any, bounds: Any) -> Iterator[tuple[bytes, bytes]]:
     _raise_if_damaged(cursor)
 
 
-def _pairs_backwards(cursor: Any, bounds: Any, lower: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _pairs_backwards(cursor: Any, upper: bytes | None, lower: bytes) -> Iterator[tuple[bytes, bytes]]:
     key, value, step = cursor.key, cursor.value, cursor.prev
     while (at := key()) is not None:
         if at < lower:
@@ -317,10 +318,8 @@ def _check_present(files: Path, mark: int | None, has_log: bool) -> None:
     """RocksDB makes a new, empty database where CURRENT is missing, whatever lies beside it."""
     if not (files / "CURRENT").exists() and (mark is not None or has_log or any(files.glob("*.sst"))):
         raise Corruption(f"{files / 'CURRENT'} is missing")
-    if mark is None and has_log:
-        raise Corruption(
-            f"{files.parent / 'SYNCED'} is missing"
-        )  # The first mark is older than the first batch.
+    if mark is None and has_log:  # The first mark is older than the first batch.
+        raise Corruption(f"{files.parent / 'SYNCED'} is missing")
 
 
 def _number_in_tables(files: Path) -> int:
@@ -387,6 +386,8 @@ def translated(error: Exception) -> Exception:
         return UsageError("the store is closed")
     if type(error) is not Exception:
         return error  # A caller's mistake, such as a str for a key.
+    if text.startswith("Not implemented"):
+        return UsageError(f"the store was opened to be read only: {text}")
     if text.startswith("IO error: No such file") or "No such file or directory" in text:
         return Corruption(text)
     if text.startswith("IO error: No space left"):

@@ -53,6 +53,8 @@ def test_read_only_reads_and_neither_makes_nor_writes(tmp_path: Path) -> None:
     assert [reader.get(Family.DATA, b"a") for reader in readers] == [b"1", b"1"]
     with pytest.raises(UsageError, match="in use by"):
         rocks.open_store(tmp_path / "some")
+    with pytest.raises(UsageError, match="read only"):
+        readers[0].write(readers[0].batch())
     for reader in readers:
         reader.close()
     (tmp_path / "empty").mkdir()
