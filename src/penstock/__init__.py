@@ -6,6 +6,7 @@
 from penstock.app.access import after, at_least, at_most, before, begins_with, between
 from penstock.app.application import App
 from penstock.app.features import (
+    computed,
     count,
     distinct,
     first,
@@ -14,6 +15,7 @@ from penstock.app.features import (
     mean,
     most,
     ratio,
+    requested,
     share,
     since_first,
     since_last,
@@ -38,6 +40,7 @@ __all__ = [
     "before",
     "begins_with",
     "between",
+    "computed",
     "connect",
     "count",
     "distinct",
@@ -50,6 +53,7 @@ __all__ = [
     "mean",
     "most",
     "ratio",
+    "requested",
     "share",
     "since_first",
     "since_last",

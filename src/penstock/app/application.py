@@ -11,11 +11,12 @@ from typing import Any, TypeVar
 
 from penstock.app import tables
 from penstock.app.access import Client
-from penstock.app.features import Feature, FeatureSet
+from penstock.app.features import TIME_UNITS, Feature, FeatureSet
 from penstock.app.handlers import ChangeHandler, Handler, HttpHandler
 from penstock.app.lake import CuratedTable, Delivery, LakeTable
 from penstock.app.predictors import Predictor
 from penstock.app.tables import IndexSpec, Table
+from penstock.app.tasks import Task, TaskFunction
 from penstock.errors import UsageError
 
 _F = TypeVar("_F", bound=Handler)
@@ -35,6 +36,7 @@ class App:
         self.lake_tables: dict[str, LakeTable] = {}
         self.curated_tables: dict[str, CuratedTable] = {}
         self.deliveries: dict[str, Delivery] = {}
+        self.tasks: dict[str, Task] = {}
         self._client: Client | None = None
 
     def bind(self, client: Client) -> None:
@@ -74,9 +76,22 @@ class App:
         return _add(self.tables, name, declared)
 
     def features(
-        self, name: str, *, source: Table, entity: str, time: str, features: Mapping[str, Feature]
+        self,
+        name: str,
+        *,
+        source: Table,
+        entity: str,
+        time: str,
+        features: Mapping[str, Feature],
+        time_unit: str = "s",
+        consistent: bool = True,
+        tiles: str | None = None,
     ) -> FeatureSet:
-        return _add(self.feature_sets, name, FeatureSet(name, source, entity, time, dict(features)))
+        """Aggregates over an entity's events. `time` is text in ISO form, or a number since 1970 in `time_unit`."""
+        if time_unit not in TIME_UNITS:
+            raise UsageError(f"{name}: time_unit is {', '.join(TIME_UNITS)}, not {time_unit!r}")
+        declared = FeatureSet(name, source, entity, time, dict(features), time_unit, consistent, tiles)
+        return _add(self.feature_sets, name, declared)
 
     def predictor(self, name: str, *, features: FeatureSet, model: str, **settings: Any) -> Predictor:
         return _add(self.predictors, name, Predictor(name, features, model, **settings))
@@ -119,6 +134,16 @@ class App:
 
     def delivery(self, name: str, **settings: Any) -> Delivery:
         return _add(self.deliveries, name, Delivery(name, **settings))
+
+    def setup(self, function: TaskFunction) -> TaskFunction:
+        """Above a function: the worker runs it at each start, before the application is announced."""
+        _add(self.tasks, function.__name__, Task(function.__name__, function, is_setup=True))
+        return function
+
+    def task(self, function: TaskFunction) -> TaskFunction:
+        """Above a function: it runs in the worker for as long as the application does."""
+        _add(self.tasks, function.__name__, Task(function.__name__, function, is_setup=False))
+        return function
 
 
 def seconds(text: str) -> float:

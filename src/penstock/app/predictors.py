@@ -17,7 +17,7 @@ class Predictor:
     features: FeatureSet
     model: str
     campaign_by: str | None = None  # A global index, sorted by the entity.
-    threshold: float = 0.5
+    threshold: float | None = None  # None: the threshold that the model was registered with.
     challenger: str | None = None
     challenger_share: float = 0.0
     monitor: Mapping[str, Any] | None = None

@@ -1,0 +1,66 @@
+"""Models as ONNX, run by onnxruntime: trees, forests, and whatever else a library exports.
+
+One thread per call, so that many requests share the machine and the same row gives the same bits. The graph's inputs are
+taken as they are (float or double, one matrix); a classifier gives labels and probabilities, a regression one number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy
+import onnxruntime
+
+from penstock.errors import Corruption
+from penstock.models.prediction import Floats, Label, Scores
+from penstock.models.signature import Signature
+
+_TYPES = {"tensor(float)": numpy.float32, "tensor(double)": numpy.float64}
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxModel:
+    signature: Signature
+    classes: tuple[Label, ...]
+    session: Any
+    input_name: str
+    dtype: Any
+    output: str  # The probabilities, or the numbers.
+
+    def score_one(self, row: Sequence[float]) -> float | Sequence[float]:
+        found = self._run(numpy.array([row], dtype=self.dtype))
+        if found.ndim == 1:
+            return float(found[0])
+        return [float(each) for each in found[0]]
+
+    def score(self, rows: Floats) -> Scores:
+        return Scores(self._run(numpy.ascontiguousarray(rows, dtype=self.dtype)), self.classes)
+
+    def _run(self, rows: Any) -> Floats:
+        found = self.session.run([self.output], {self.input_name: rows})[0].astype(numpy.float64)
+        if not self.classes:
+            return numpy.asarray(found.reshape(len(rows)))
+        return numpy.asarray(found[:, 1]) if len(self.classes) == 2 else numpy.asarray(found)
+
+
+def load(content: bytes, signature: Signature, classes: Sequence[Label]) -> OnnxModel:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise Corruption(f"an ONNX model cannot be read: {error}") from error
+    [entry] = session.get_inputs()
+    outputs = session.get_outputs()
+    return OnnxModel(
+        signature,
+        tuple(classes),
+        session,
+        entry.name,
+        _TYPES[entry.type],
+        outputs[-1].name if classes else outputs[0].name,
+    )

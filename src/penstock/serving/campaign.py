@@ -1,0 +1,196 @@
+"""A campaign: a prediction for every entity in one partition of a global index, as a stream of lines.
+
+    POST /predict/will_buy/category/jewelry
+
+C1. The index is read with a Query, keys only, sorted by the entity: one entity's entries are neighbours, so telling them apart
+    needs no memory. Nothing is ever scanned.
+C2. Features come from one bounded Query per entity, many of them in flight. Throttled ones are asked again until they answer.
+C3. The order of the lines is the index' order. A stop resumes after the last line: `{"after": "c17"}`.
+C4. A line is a prediction or, for an entity whose features or model fail, an error. The last line counts both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from penstock.app.tables import Table
+from penstock.errors import ServiceError, UsageError
+from penstock.features.definition import Plan, assemble, request_values
+from penstock.models.prediction import Prediction
+from penstock.serving.predict import PredictorService, numbers
+from penstock.serving.problems import RequestProblem, bad_request, missing_values, no_table, store_failed
+from penstock.serving.store import AsyncStore, is_missing
+
+IN_FLIGHT = 64
+PAGE_ITEMS = 1000
+ATTEMPTS_MAX = 12
+PAUSE_S, PAUSE_S_MAX = 0.05, 5.0
+THROTTLED = frozenset(
+    {
+        "ProvisionedThroughputExceededException",
+        "ThrottlingException",
+        "RequestLimitExceeded",
+        "InternalServerError",
+        "InternalServerErrorException",
+        "ServiceUnavailable",
+    }
+)
+
+
+@dataclass(frozen=True)
+class CampaignIndex:
+    """The global index that a predictor's campaigns walk."""
+
+    table: Table
+    index: str
+    by: str  # The attribute of its partition: `category`.
+    entity: str
+
+
+def campaign_index(plan: Plan, table: Table, index: str | None, predictor: str) -> CampaignIndex:
+    if index is None:
+        raise RequestProblem(404, "NoCampaign", f"{predictor} declares no campaign_by")
+    keys = table.indexes.get(index)
+    if keys is None or keys.sort != plan.entity:
+        raise UsageError(
+            f"{predictor}: campaign_by={index!r} has to be an index of {table.name} that is sorted by {plan.entity}"
+        )
+    return CampaignIndex(table, index, keys.partition, plan.entity)
+
+
+def first_page(
+    walk: CampaignIndex, value: Mapping[str, str], after: Mapping[str, str] | None
+) -> dict[str, Any]:
+    """The Query of the index; `after` starts behind that entity's entries."""
+    request: dict[str, Any] = {
+        "TableName": walk.table.name,
+        "IndexName": walk.index,
+        "KeyConditionExpression": "#b = :b",
+        "ExpressionAttributeNames": {"#b": walk.by, "#e": walk.entity},
+        "ExpressionAttributeValues": {":b": dict(value)},
+        "ProjectionExpression": "#e",
+    }
+    if after is not None:
+        request["KeyConditionExpression"] += " AND #e > :after"
+        request["ExpressionAttributeValues"][":after"] = dict(after)
+    return request
+
+
+class Campaigns:
+    """Campaigns over one store."""
+
+    def __init__(self, store: AsyncStore, now_us: Callable[[], int]) -> None:
+        self._store, self._now_us = store, now_us
+
+    async def begin(
+        self, service: PredictorService, by: str, value: str, options: Mapping[str, Any]
+    ) -> AsyncIterator[bytes]:
+        """Everything that can be refused is refused here, before the first byte of an answer."""
+        plan = service.plan
+        walk = campaign_index(
+            plan, service.declared.features.source, service.declared.campaign_by, service.name
+        )
+        if by != walk.by:
+            raise RequestProblem(
+                404,
+                "NoCampaign",
+                f"{service.name} is asked about a {plan.entity_name}, or by {walk.by}, not by {by}",
+            )
+        given = {name: held for name, held in options.items() if name not in ("after", "limit")}
+        try:
+            values = request_values(plan, numbers(given))
+        except UsageError as error:
+            raise missing_values(str(error)) from error
+        after, limit = options.get("after"), options.get("limit")
+        if (after is not None and not isinstance(after, str)) or (
+            limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1)
+        ):
+            raise bad_request("after is an id, limit a whole number from 1")
+        await service.models.get(service.declared.model)
+        key = {walk.table.key_types.get(walk.by, "S"): value}
+        request = first_page(walk, key, None if after is None else {plan.entity_type: after})
+        pages = self._entities(request, walk.entity, limit)
+        try:
+            first: list[str] = await anext(pages, [])
+        except ServiceError as error:
+            raise (no_table if is_missing(error) else store_failed)(str(error)) from error
+        return self._lines(service, first, pages, values)
+
+    async def _entities(
+        self, request: dict[str, Any], entity: str, limit: int | None
+    ) -> AsyncIterator[list[str]]:
+        """Distinct entities, page by page, in the index' order (C1)."""
+        last: str | None = None
+        left = limit
+        while True:
+            page = await self._patiently("Query", request)
+            found: list[str] = []
+            for item in page["Items"]:
+                id_ = str(next(iter(item[entity].values())))
+                if id_ != last:
+                    found.append(id_)
+                    last = id_
+            if left is not None:
+                found = found[:left]
+                left -= len(found)
+            if found:
+                yield found
+            if "LastEvaluatedKey" not in page or left == 0:
+                return
+            request = {**request, "ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+    async def _patiently(self, action: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        pause_s = PAUSE_S
+        for attempt in range(ATTEMPTS_MAX):
+            try:
+                return await self._store.call(action, request)
+            except ServiceError as error:
+                if error.code not in THROTTLED or attempt == ATTEMPTS_MAX - 1:
+                    raise
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, PAUSE_S_MAX)
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _lines(
+        self,
+        service: PredictorService,
+        first: list[str],
+        pages: AsyncIterator[list[str]],
+        values: Mapping[str, float | None],
+    ) -> AsyncIterator[bytes]:
+        at_us = self._now_us()
+        done = failed = 0
+        page: list[str] | None = first
+        while page:
+            for start in range(0, len(page), IN_FLIGHT):
+                chunk = page[start : start + IN_FLIGHT]
+                lines = await asyncio.gather(*(self._line(service, id_, at_us, values) for id_ in chunk))
+                done += len(lines)
+                failed += sum("error" in line for line in lines)
+                yield b"".join([orjson.dumps(line) + b"\n" for line in lines])
+            page = await anext(pages, None)
+        yield orjson.dumps({"done": done, "failed": failed}) + b"\n"
+
+    async def _line(
+        self, service: PredictorService, id_: str, at_us: int, values: Mapping[str, float | None]
+    ) -> dict[str, Any]:
+        try:
+            observed = await service.observe(id_, at_us, self._patiently)
+            features = assemble(service.plan, observed.measured, values)
+            if service.plan.has_python:
+                features = await service.python.transform(service.plan, features)
+            loaded = await service.models.get(service.declared.model)
+            prediction: Prediction = await service.predict(loaded, features)
+        except RequestProblem as problem:
+            return {service.plan.entity_name: id_, "error": problem.code, "message": problem.message}
+        return {
+            service.plan.entity_name: id_,
+            "prediction": prediction.label,
+            "probability": prediction.probability,
+            "modelVersion": str(loaded.version.number),
+        }

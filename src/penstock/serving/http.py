@@ -1,0 +1,255 @@
+"""The predict API over HTTP, documented with OpenAPI. The only importer of FastAPI.
+
+`build_app` makes the FastAPI application of an `App`: run/ mounts it in the table process, beside which it answers from the
+same event loop. The routes are thin: what they do is predict.py, sagemaker.py and campaign.py.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request
+from fastapi.responses import Response, StreamingResponse
+
+from penstock.app.application import App
+from penstock.errors import ServiceError
+from penstock.features.instants import instant_of_number, instant_of_text
+from penstock.metrics.registry import Registry
+from penstock.models import registry
+from penstock.models.artifacts import ArtifactFolder
+from penstock.serving import inference_log, sagemaker
+from penstock.serving.campaign import Campaigns
+from penstock.serving.inference_log import REQUEST_ID_BYTES_MAX, InferenceLog
+from penstock.serving.live_models import LiveModels
+from penstock.serving.openapi import ANSWER, CAMPAIGN, INVOCATION, PROBLEMS
+from penstock.serving.predict import Asked, PredictorService
+from penstock.serving.problems import RequestProblem, bad_request, unknown_entity, unknown_predictor
+from penstock.serving.python_calls import PythonCalls
+from penstock.serving.store import AsyncStore, ClientStore
+from penstock.serving.watch import Watch
+
+BODY_BYTES_MAX = 1024 * 1024
+
+
+class Serving:
+    """What the routes share: the predictors of one application over one store."""
+
+    def __init__(
+        self,
+        app: App,
+        store: AsyncStore,
+        *,
+        artifacts: Path | None = None,
+        retention_s: float | None = None,
+        metrics: Registry | None = None,
+        now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+    ) -> None:
+        self.app, self.store = app, store
+        self.models = LiveModels(store, None if artifacts is None else ArtifactFolder(artifacts))
+        self.log = InferenceLog(store, retention_s=retention_s)
+        self.python = PythonCalls()
+        self.watch = Watch(metrics)
+        self.predictors = {
+            name: PredictorService(declared, store, self.models, self.log, self.python, self.watch, now_us)
+            for name, declared in app.predictors.items()
+        }
+        self.campaigns = Campaigns(store, now_us)
+
+    def predictor(self, name: str) -> PredictorService:
+        service = self.predictors.get(name)
+        if service is None:
+            raise unknown_predictor(name, sorted(self.predictors))
+        return service
+
+    def close(self) -> None:
+        self.python.close()
+
+
+def build_app(
+    app: App,
+    client: AsyncStore | Any,
+    *,
+    artifacts: Path | None = None,
+    retention_s: float | None = None,
+    metrics: Registry | None = None,
+    now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+) -> FastAPI:
+    """`client` is an AsyncStore (`EndpointStore(database)` in process) or any client of penstock.connect."""
+    store: AsyncStore = client if hasattr(client, "call_all") else ClientStore(client)
+    serving = Serving(
+        app, store, artifacts=artifacts, retention_s=retention_s, metrics=metrics, now_us=now_us
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        serving.close()
+
+    api = FastAPI(
+        title=app.name,
+        summary="Predictions on fresh events, every one of them on record.",
+        version="1",
+        lifespan=lifespan,
+    )
+    api.state.serving = serving
+    routes = _Routes(serving)
+    add = api.add_api_route
+    add(
+        "/predict/{predictor}/{entity_name}/{entity_id}",
+        routes.predict,
+        methods=["GET"],
+        responses={200: ANSWER, **PROBLEMS},
+        summary="Predict one",
+        description="Features of the entity as of now, the model's answer, and its request id in the log. "
+        "Values that features request come as query parameters.",
+        response_class=Response,
+    )
+    add(
+        "/predict/{predictor}/{by}/{value}",
+        routes.post,
+        methods=["POST"],
+        responses={200: CAMPAIGN, **PROBLEMS},
+        summary="Predict a campaign, or one with request values in the body",
+        description="Where `by` is the campaign's index, a line of JSON for each entity in its partition. Where it is the "
+        "entity, one prediction; the body holds the request values.",
+        response_class=Response,
+        openapi_extra={"requestBody": {"content": {"application/json": {"schema": {"type": "object"}}}}},
+    )
+    add(
+        "/endpoints/{predictor}/invocations",
+        routes.invoke,
+        methods=["POST"],
+        responses={200: INVOCATION, **PROBLEMS},
+        summary="SageMaker's InvokeEndpoint",
+        response_class=Response,
+        openapi_extra={
+            "requestBody": {
+                "required": True,
+                "content": {
+                    "application/json": {"schema": {"type": "object"}},
+                    "text/csv": {"schema": {"type": "string"}},
+                },
+            }
+        },
+    )
+    return api
+
+
+class _Routes:
+    """The handlers. Each is a few lines of HTTP around Serving."""
+
+    def __init__(self, serving: Serving) -> None:
+        self._serving = serving
+
+    async def predict(self, predictor: str, entity_name: str, entity_id: str, request: Request) -> Response:
+        received_s = time.perf_counter()
+        try:
+            service = self._serving.predictor(predictor)
+            if entity_name != service.plan.entity_name:
+                raise unknown_entity(entity_name, service.plan.entity_name)
+            given: dict[str, Any] = dict(request.query_params) if request.url.query else {}
+            asked = _asked(service, entity_id, given, request, received_s)
+            return _json(await service.answer(asked))
+        except RequestProblem as problem:
+            return self._problem(predictor, problem)
+
+    async def post(self, predictor: str, by: str, value: str, request: Request) -> Response:
+        received_s = time.perf_counter()
+        try:
+            service = self._serving.predictor(predictor)
+            given = await _json_object(request)
+            if by == service.plan.entity_name:
+                return _json(await service.answer(_asked(service, value, given, request, received_s)))
+            lines = await self._serving.campaigns.begin(service, by, value, given)
+            return StreamingResponse(lines, media_type="application/x-ndjson")
+        except RequestProblem as problem:
+            return self._problem(predictor, problem)
+
+    async def invoke(self, predictor: str, request: Request) -> Response:
+        received_s = time.perf_counter()
+        try:
+            service = self._serving.predictor(predictor)
+            body = await request.body()
+            headers = request.headers
+            invocation = sagemaker.parse(
+                service.plan, body, headers.get("content-type", ""), headers.get("accept", ""), received_s
+            )
+            answers = [await service.answer(asked) for asked in invocation.rows]
+        except RequestProblem as problem:
+            self._serving.watch.failed(predictor, problem.code)
+            status, code, content = sagemaker.error_body(problem)
+            return Response(content, status, {"x-amzn-errortype": code}, media_type="application/json")
+        version = answers[-1]["modelVersion"]
+        return Response(
+            sagemaker.render(invocation, answers),
+            headers={
+                "x-Amzn-Invoked-Production-Variant": f"{service.declared.model}:{version}",
+                "x-amzn-RequestId": answers[-1]["requestId"],
+            },
+            media_type=invocation.accept,
+        )
+
+    def _problem(self, predictor: str, problem: RequestProblem) -> Response:
+        self._serving.watch.failed(predictor, problem.code)
+        body = orjson.dumps({"error": problem.code, "message": problem.message})
+        return Response(body, problem.status, media_type="application/json")
+
+
+def _asked(
+    service: PredictorService, entity: str, given: dict[str, Any], request: Request, received_s: float
+) -> Asked:
+    request_id = request.headers.get("x-request-id")
+    if request_id is not None and not 1 <= len(request_id.encode()) <= REQUEST_ID_BYTES_MAX:
+        raise bad_request(f"X-Request-Id has 1 to {REQUEST_ID_BYTES_MAX} bytes")
+    at = given.pop("at", None)
+    if given:
+        known = {value.name for value in service.plan.requested.values()}
+        unknown = sorted(given.keys() - known)
+        if unknown:
+            raise bad_request(f"{service.name} takes no {', '.join(unknown)}")
+    return Asked(entity, given, None if at is None else _instant(at), request_id, received_s)
+
+
+def _instant(text: Any) -> int:
+    instant = None
+    if isinstance(text, str):
+        instant = instant_of_text(text)
+    elif isinstance(text, int) and not isinstance(text, bool):
+        instant = instant_of_number(str(text), "us")
+    if instant is None:
+        raise bad_request(f"at is a time such as 2026-11-20T10:00:00Z, not {text!r}")
+    return instant
+
+
+async def _json_object(request: Request) -> dict[str, Any]:
+    body = await request.body()
+    if len(body) > BODY_BYTES_MAX:
+        raise RequestProblem(413, "TooLarge", f"a body has at most {BODY_BYTES_MAX} bytes")
+    if not body:
+        return {}
+    try:
+        held = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise bad_request(f"the body is no JSON: {error}") from error
+    if not isinstance(held, dict):
+        raise bad_request("the body is a JSON object")
+    return held
+
+
+def _json(answer: dict[str, Any]) -> Response:
+    return Response(orjson.dumps(answer), media_type="application/json")
+
+
+async def prepare_tables(store: AsyncStore) -> None:
+    """Make the tables of the log and the registry where they are not there yet."""
+    for definition in (inference_log.table().definition(), registry.DEFINITION):
+        try:
+            await store.call("CreateTable", definition)
+        except ServiceError as error:
+            if error.code != "ResourceInUseException":
+                raise

@@ -1,0 +1,143 @@
+"""Every prediction, in the table `InferenceMetadata`: what was asked, what the model saw, what it said, as of when.
+
+    requestId       S  key. A caller's own X-Request-Id, or a fresh UUID; `ID/challenger` for what a challenger said.
+    timestamp       S  when it was answered
+    modelName       S
+    inputData       S  JSON: feature → value, exactly what the model got
+    prediction      S  the label or the number
+    latencyMs       N
+    modelVersion    S  the registry's number
+    predictor       S
+    entityType      S  `customer`; entity S its id. Both absent where features came with the request.
+    asOf            S  the instant t of the windows
+    streamPosition  S  the last change that the features can have seen; absent where the store cannot tell
+    request         S  JSON: what the caller asked for. The same id with another request is refused.
+    output          S  JSON: {"prediction": …, "probability": …}
+    role            S  champion, challenger
+    eventsRead      N
+    expiresAt       N  epoch seconds, where the log has a retention
+
+L1. A row is written once (attribute_not_exists): no record ever overwrites another.
+L2. It is written before the answer leaves, and survives `kill -9` from then on.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from penstock.app.tables import Table, declare
+from penstock.errors import ServiceError
+from penstock.features.instants import SECOND_US, text_of
+from penstock.features.windows import Value
+from penstock.models.prediction import Label, Prediction
+from penstock.serving.problems import request_id_used
+from penstock.serving.store import AsyncStore
+
+TABLE = "InferenceMetadata"
+REQUEST_ID_BYTES_MAX = 128
+CHAMPION, CHALLENGER = "champion", "challenger"
+
+
+def table() -> Table:
+    return declare(TABLE, "requestId", None, {}, {}, True, time_to_live="expiresAt")
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """One row of the log."""
+
+    request_id: str
+    answered_us: int
+    model: str
+    version: int
+    predictor: str
+    inputs: dict[str, Value]
+    prediction: Prediction
+    latency_ms: float
+    request: str
+    as_of_us: int
+    entity_type: str | None = None
+    entity: str | None = None
+    position: int | None = None
+    events: int | None = None
+    role: str = CHAMPION
+
+    def item(self, retention_s: float | None) -> dict[str, Any]:
+        output = {"prediction": self.prediction.label, "probability": self.prediction.probability}
+        item: dict[str, Any] = {
+            "requestId": {"S": self.request_id},
+            "timestamp": {"S": text_of(self.answered_us)},
+            "modelName": {"S": self.model},
+            "inputData": {"S": orjson.dumps(self.inputs).decode()},
+            "prediction": {"S": label_text(self.prediction.label)},
+            "latencyMs": {"N": f"{self.latency_ms:.3f}"},
+            "modelVersion": {"S": str(self.version)},
+            "predictor": {"S": self.predictor},
+            "asOf": {"S": text_of(self.as_of_us)},
+            "request": {"S": self.request},
+            "output": {"S": orjson.dumps(output).decode()},
+            "role": {"S": self.role},
+        }
+        if self.entity is not None and self.entity_type is not None:
+            item["entityType"], item["entity"] = {"S": self.entity_type}, {"S": self.entity}
+        if self.position is not None:
+            item["streamPosition"] = {"S": f"{self.position:021d}"}
+        if self.events is not None:
+            item["eventsRead"] = {"N": str(self.events)}
+        if retention_s is not None:
+            item["expiresAt"] = {"N": str(self.answered_us // SECOND_US + int(retention_s))}
+        return item
+
+
+def label_text(label: Label) -> str:
+    return ("true" if label else "false") if isinstance(label, bool) else str(label)
+
+
+class InferenceLog:
+    """Writes rows through a store."""
+
+    def __init__(self, store: AsyncStore, *, retention_s: float | None = None, name: str = TABLE) -> None:
+        self._store, self._retention_s, self.name = store, retention_s, name
+
+    async def add(self, inference: Inference, *, own_id: bool) -> dict[str, Any] | None:
+        """Write a row; where the caller's own id was used before, the row that it made, which tells the first answer."""
+        request: dict[str, Any] = {
+            "TableName": self.name,
+            "Item": inference.item(self._retention_s),
+            "ConditionExpression": "attribute_not_exists(requestId)",
+        }
+        if not own_id:
+            await self._store.write("PutItem", request)
+            return None
+        request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+        try:
+            await self._store.call("PutItem", request)
+        except ServiceError as error:
+            if error.code != "ConditionalCheckFailedException":
+                raise
+            return await self._first(inference, error)
+        return None
+
+    async def _first(self, inference: Inference, error: ServiceError) -> dict[str, Any]:
+        item: dict[str, Any] | None = error.extra.get("Item")
+        if item is None:  # Some compatible stores do not return it.
+            found = await self._store.call(
+                "GetItem",
+                {
+                    "TableName": self.name,
+                    "Key": {"requestId": {"S": inference.request_id}},
+                    "ConsistentRead": True,
+                },
+            )
+            item = found["Item"]
+        if item["request"]["S"] != inference.request:
+            raise request_id_used(inference.request_id)
+        return item
+
+
+def fresh_request_id() -> str:
+    return str(uuid.uuid4())

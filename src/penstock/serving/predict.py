@@ -1,0 +1,259 @@
+"""One prediction: features from the index, the model, the log row, the answer."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from penstock.app.predictors import Predictor
+from penstock.errors import ServiceError, UsageError
+from penstock.features.definition import Values, assemble, compile_set, request_values
+from penstock.features.online import Observed, Reader, entity_value
+from penstock.models.prediction import Prediction, decide
+from penstock.serving.inference_log import (
+    CHALLENGER,
+    CHAMPION,
+    Inference,
+    InferenceLog,
+    fresh_request_id,
+)
+from penstock.serving.live_models import LiveModels, Loaded
+from penstock.serving.problems import bad_request, missing_values, model_failed, no_table, store_failed
+from penstock.serving.python_calls import PythonCalls
+from penstock.serving.store import AsyncStore, is_missing
+from penstock.serving.watch import Watch
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a caller wants to know. `entity` None: the features come with the request."""
+
+    entity: str | None
+    given: Mapping[str, Any]
+    at_us: int | None = None
+    request_id: str | None = None
+    received_s: float = 0.0
+
+    def canonical(self, predictor: str) -> str:
+        """Equal for equal questions: what a repeated X-Request-Id is held against."""
+        question = {"predictor": predictor, "entity": self.entity, "given": self.given, "at": self.at_us}
+        return orjson.dumps(question, option=orjson.OPT_SORT_KEYS).decode()
+
+
+class PredictorService:
+    """One predictor of an application, ready to answer."""
+
+    def __init__(
+        self,
+        declared: Predictor,
+        store: AsyncStore,
+        models: LiveModels,
+        log: InferenceLog,
+        python: PythonCalls,
+        watch: Watch,
+        now_us: Callable[[], int],
+    ) -> None:
+        self.declared = declared
+        self.name = declared.name
+        self.plan = compile_set(declared.features)
+        # In process, whole rows cost less than projected ones: see Reader.
+        self.reader = Reader(self.plan, project=store.position() is None)
+        self.models, self.log, self.python, self.watch = models, log, python, watch
+        self._store, self._now_us = store, now_us
+
+    async def answer(self, asked: Asked) -> dict[str, Any]:
+        now_us = self._now_us()
+        at_us = now_us if asked.at_us is None else asked.at_us
+        chosen = await self._chosen(asked.entity)
+        position = self._store.position()
+        values, observed = await self._values(asked, at_us)
+        prediction = await self.predict(chosen, values)
+        inference = Inference(
+            request_id=asked.request_id or fresh_request_id(),
+            answered_us=now_us,
+            model=chosen.version.model,
+            version=chosen.version.number,
+            predictor=self.name,
+            inputs=values,
+            prediction=prediction,
+            latency_ms=(time.perf_counter() - asked.received_s) * 1000,
+            request=asked.canonical(self.name),
+            as_of_us=at_us,
+            entity_type=None if asked.entity is None else self.plan.entity_name,
+            entity=asked.entity,
+            position=self._known_at(position, observed),
+            events=None if observed is None else observed.events,
+        )
+        first = await self._log(inference, own_id=asked.request_id is not None)
+        if first is not None:
+            return answer_of_row(first)
+        self.watch.saw(inference)
+        await self._shadow(asked, inference, chosen)
+        return self._body(inference, observed)
+
+    def _known_at(self, before: int | None, observed: Observed | None) -> int | None:
+        """The position of the features: that of the first round of reads, unless a later round may have seen more."""
+        if observed is None or before is None:
+            return None
+        return before if observed.rounds == 1 or self._store.position() == before else None
+
+    def _body(self, inference: Inference, observed: Observed | None) -> dict[str, Any]:
+        body = {
+            "requestId": inference.request_id,
+            "prediction": inference.prediction.label,
+            "probability": inference.prediction.probability,
+            "features": inference.inputs,
+            "modelVersion": str(inference.version),
+            "latencyMs": round(inference.latency_ms, 3),
+        }
+        if observed is not None and not observed.events:
+            body["note"] = f"no events of {self.plan.entity_name} {inference.entity} were found"
+        return body
+
+    async def _chosen(self, entity: str | None) -> Loaded:
+        """The champion, or for this share of entities the challenger."""
+        declared = self.declared
+        if declared.challenger is not None and entity is not None and is_canary(declared, entity):
+            challenger = await self.models.find(declared.challenger)
+            if challenger is not None:
+                return challenger
+        return await self.models.get(declared.model)
+
+    async def _values(self, asked: Asked, at_us: int) -> tuple[Values, Observed | None]:
+        if asked.entity is None:
+            return self._given_features(asked.given), None
+        try:
+            given = request_values(self.plan, numbers(asked.given))
+        except UsageError as error:
+            raise missing_values(str(error)) from error
+        observed = await self.observe(asked.entity, at_us)
+        values = assemble(self.plan, observed.measured, given)
+        if self.plan.has_python:
+            values = await self.python.transform(self.plan, values)
+        return values, observed
+
+    def _given_features(self, given: Mapping[str, Any]) -> Values:
+        missing = [name for name in self.plan.order if name not in given]
+        if missing:
+            raise missing_values(
+                f"the request has to bring {', '.join(missing)}, or an entity to look them up for"
+            )
+        return {name: given[name] for name in self.plan.order}
+
+    async def observe(
+        self,
+        entity: str,
+        at_us: int,
+        call: Callable[[str, Mapping[str, Any]], Awaitable[dict[str, Any]]] | None = None,
+    ) -> Observed:
+        """Read what the features need. `call` replaces the store's, for those who have more patience."""
+        try:
+            key = entity_value(self.plan, entity)
+        except UsageError as error:
+            raise bad_request(str(error)) from error
+        steps = self.reader.steps(key, at_us)
+        call_all = self._store.call_all
+        try:
+            requests = next(steps)
+            while True:
+                if call is None:
+                    answers = await call_all("Query", requests)
+                else:
+                    answers = [await call("Query", request) for request in requests]
+                requests = steps.send(answers)
+        except StopIteration as finished:
+            observed: Observed = finished.value
+            return observed
+        except ServiceError as error:
+            raise (no_table if is_missing(error) else store_failed)(str(error)) from error
+
+    async def predict(self, loaded: Loaded, values: Values) -> Prediction:
+        model = loaded.model
+        if model is None:
+            return await self.python.predict(loaded, values)
+        try:
+            score = model.score_one(model.signature.vector(values))
+        except UsageError as error:
+            raise model_failed(f"{loaded.version.name}: {error}") from error
+        return decide(score, model.classes, self.threshold(loaded))
+
+    def threshold(self, loaded: Loaded) -> float:
+        declared = self.declared.threshold
+        return loaded.version.threshold if declared is None else declared
+
+    async def _log(self, inference: Inference, *, own_id: bool) -> dict[str, Any] | None:
+        try:
+            return await self.log.add(inference, own_id=own_id)
+        except ServiceError as error:
+            # An answer that is not on record is not given.
+            raise (no_table if is_missing(error) else store_failed)(f"the log: {error}") from error
+
+    async def _shadow(self, asked: Asked, champion: Inference, chosen: Loaded) -> None:
+        """What the challenger would have said, on record and not returned. Its failure is not the caller's."""
+        name = self.declared.challenger
+        if name is None or self.declared.challenger_share > 0:
+            return
+        challenger = await self.models.find(name)
+        if challenger is None or challenger.version.number == chosen.version.number:
+            return
+        try:
+            began_s = time.perf_counter()
+            prediction = await self.predict(challenger, champion.inputs)
+            row = Inference(
+                request_id=f"{champion.request_id}/{CHALLENGER}",
+                answered_us=champion.answered_us,
+                model=challenger.version.model,
+                version=challenger.version.number,
+                predictor=self.name,
+                inputs=champion.inputs,
+                prediction=prediction,
+                latency_ms=(time.perf_counter() - began_s) * 1000,
+                request=champion.request,
+                as_of_us=champion.as_of_us,
+                entity_type=champion.entity_type,
+                entity=champion.entity,
+                position=champion.position,
+                events=champion.events,
+                role=CHALLENGER,
+            )
+            await self.log.add(row, own_id=False)
+        except (UsageError, ServiceError) as error:
+            self.watch.challenger_failed(self.name, str(error))
+
+
+def is_canary(declared: Predictor, entity: str) -> bool:
+    """By hash, so that an entity always meets the same model."""
+    digest = hashlib.blake2b(f"{declared.name}\0{entity}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") < declared.challenger_share * 2**64
+
+
+def numbers(given: Mapping[str, Any]) -> dict[str, float | None]:
+    """Request values as floats; text comes from a URL."""
+    found: dict[str, float | None] = {}
+    for name, value in given.items():
+        try:
+            found[name] = None if value is None else float(value)
+        except (TypeError, ValueError):
+            raise bad_request(f"{name} is a number; {value!r} is none") from None
+    return found
+
+
+def answer_of_row(item: Mapping[str, Any]) -> dict[str, Any]:
+    """The first answer, from the row that it left."""
+    output = orjson.loads(item["output"]["S"])
+    return {
+        "requestId": item["requestId"]["S"],
+        "prediction": output["prediction"],
+        "probability": output["probability"],
+        "features": orjson.loads(item["inputData"]["S"]),
+        "modelVersion": item["modelVersion"]["S"],
+        "latencyMs": float(item["latencyMs"]["N"]),
+    }
+
+
+__all__ = ["CHAMPION", "Asked", "PredictorService", "answer_of_row", "is_canary", "numbers"]

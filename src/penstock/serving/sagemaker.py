@@ -1,0 +1,143 @@
+"""SageMaker's InvokeEndpoint, so that code written against a SageMaker endpoint runs unchanged.
+
+    POST /endpoints/NAME/invocations
+    Content-Type: application/json    {"customer_id": "c1", …}                 an entity, and request values
+                                      {"features": {…}}                        the features themselves
+                                      {"instances": [one of the above, …]}     many; the answer has "predictions"
+                  text/csv            one row per line, the features in their declared order, no header
+    Accept        as Content-Type where it is not said: application/json or text/csv
+
+The answer has `x-Amzn-Invoked-Production-Variant` with the model's version. Errors are SageMaker's: ValidationError (400),
+ModelError (424, with OriginalStatusCode and OriginalMessage), ServiceUnavailable (503).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from penstock.features.definition import Plan
+from penstock.serving.predict import Asked
+from penstock.serving.problems import RequestProblem, bad_request
+
+JSON, CSV = "application/json", "text/csv"
+ROWS_MAX = 1000
+BODY_BYTES_MAX = 6 * 1024 * 1024  # InvokeEndpoint takes bodies of up to 6 MB.
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """A parsed body: what is asked for each row, and whether one answer or a list is wanted."""
+
+    rows: list[Asked]
+    many: bool
+    accept: str
+
+
+def parse(plan: Plan, body: bytes, content_type: str, accept: str, received_s: float) -> Invocation:
+    kind = content_type.partition(";")[0].strip().lower() or JSON
+    if len(body) > BODY_BYTES_MAX:
+        raise RequestProblem(413, "ValidationError", f"a body has at most {BODY_BYTES_MAX} bytes")
+    if kind == CSV:
+        rows, many = _csv_rows(plan, body), True
+    elif kind == JSON:
+        rows, many = _json_rows(body)
+    else:
+        raise RequestProblem(415, "ValidationError", f"the body is {JSON} or {CSV}, not {content_type}")
+    if not 1 <= len(rows) <= ROWS_MAX:
+        raise bad_request(f"a call has 1 to {ROWS_MAX} rows, not {len(rows)}")
+    wanted = accept.partition(";")[0].partition(",")[0].strip().lower()
+    if wanted in ("", "*/*", "application/*"):
+        wanted = kind
+    if wanted not in (JSON, CSV):
+        raise RequestProblem(406, "ValidationError", f"the answer is {JSON} or {CSV}, not {accept}")
+    return Invocation([_asked(plan, row, received_s) for row in rows], many, wanted)
+
+
+def _json_rows(body: bytes) -> tuple[list[Mapping[str, Any]], bool]:
+    try:
+        held = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise bad_request(f"the body is no JSON: {error}") from error
+    if not isinstance(held, dict):
+        raise bad_request("the body is a JSON object")
+    instances = held.get("instances")
+    if instances is None:
+        return [held], False
+    if not isinstance(instances, list) or not all(isinstance(each, dict) for each in instances):
+        raise bad_request("instances is a list of objects")
+    return instances, True
+
+
+def _csv_rows(plan: Plan, body: bytes) -> list[Mapping[str, Any]]:
+    try:
+        lines = [line for line in csv.reader(io.StringIO(body.decode())) if line]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise bad_request(f"the body is no CSV: {error}") from error
+    for number, line in enumerate(lines, 1):
+        if len(line) != len(plan.order):
+            raise bad_request(
+                f"line {number} has {len(line)} values; the features are {', '.join(plan.order)}"
+            )
+    return [{"features": dict(zip(plan.order, map(_csv_value, line), strict=True))} for line in lines]
+
+
+def _csv_value(text: str) -> Any:
+    if text == "":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _asked(plan: Plan, row: Mapping[str, Any], received_s: float) -> Asked:
+    features = row.get("features")
+    if features is not None:
+        if not isinstance(features, dict) or not all(
+            value is None or isinstance(value, bool | int | float | str) for value in features.values()
+        ):
+            raise bad_request("features is an object of numbers, texts and nulls")
+        return Asked(None, features, None, None, received_s)
+    entity = row.get(plan.entity, row.get(plan.entity_name))
+    if not isinstance(entity, str | int) or isinstance(entity, bool):
+        raise bad_request(f"give {plan.entity!r} to look features up, or 'features' to bring them")
+    known = {value.name for value in plan.requested.values()}
+    unknown = sorted(row.keys() - known - {plan.entity, plan.entity_name})
+    if unknown:
+        raise bad_request(f"unknown members {', '.join(unknown)}")
+    return Asked(str(entity), {name: row[name] for name in row.keys() & known}, None, None, received_s)
+
+
+def render(invocation: Invocation, answers: Sequence[Mapping[str, Any]]) -> bytes:
+    if invocation.accept == CSV:
+        lines = [
+            f"{answer['prediction']}"
+            + ("" if answer["probability"] is None else f",{answer['probability']!r}")
+            for answer in answers
+        ]
+        return "\n".join(lines).encode() + b"\n"
+    return orjson.dumps({"predictions": list(answers)} if invocation.many else answers[0])
+
+
+def error_body(problem: RequestProblem) -> tuple[int, str, bytes]:
+    """Status, SageMaker's error code, body."""
+    if problem.status == 404:
+        # SageMaker says so of an endpoint that is not there.
+        return 400, "ValidationError", orjson.dumps({"Message": problem.message})
+    if problem.code == "ModelFailed":
+        body = {
+            "Message": problem.message,
+            "OriginalStatusCode": problem.status,
+            "OriginalMessage": problem.message,
+            "LogStreamArn": "",
+        }
+        return 424, "ModelError", orjson.dumps(body)
+    if problem.status == 503:
+        return 503, "ServiceUnavailable", orjson.dumps({"Message": problem.message})
+    return problem.status, "ValidationError", orjson.dumps({"Message": problem.message})

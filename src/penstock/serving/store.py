@@ -1,0 +1,126 @@
+"""The API for code on an event loop: over an endpoint in this process, or over any blocking client in threads.
+
+`call` answers as a client of penstock.connect does. `position` is the sequence number of the last change that a read
+started now would see, where this process can know it: what "known at" means for an inference. Over a client it cannot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import Any, Protocol, TypeAlias
+
+from penstock.errors import ServiceError
+from penstock.ports import Endpoint
+from penstock.wire.codec import decode_answer, decode_error, encode_request, target_of
+
+Answer: TypeAlias = dict[str, Any]
+
+
+class AsyncStore(Protocol):
+    async def call(self, action: str, request: Mapping[str, Any]) -> Answer: ...
+
+    async def call_all(self, action: str, requests: Sequence[Mapping[str, Any]]) -> list[Answer]:
+        """Requests that are started together; the answers in their order."""
+
+    async def write(self, action: str, request: Mapping[str, Any]) -> None:
+        """Returns when the write survives the death of this process; a power cut may still take it for a moment."""
+
+    def position(self) -> int | None: ...
+
+
+class EndpointStore:
+    """Over `ports.Endpoint` on this loop's thread. Requests that need no sync are answered without leaving it."""
+
+    def __init__(self, endpoint: Endpoint, position: Callable[[], int] | None = None) -> None:
+        self._start = endpoint.start
+        self._position = position
+
+    def position(self) -> int | None:
+        return None if self._position is None else self._position()
+
+    async def call(self, action: str, request: Mapping[str, Any]) -> Answer:
+        answer = self._begin(action, request)
+        return answer.result() if answer.done() else await answer
+
+    async def call_all(self, action: str, requests: Sequence[Mapping[str, Any]]) -> list[Answer]:
+        if len(requests) == 1:
+            return [await self.call(action, requests[0])]
+        started = [self._begin(action, request) for request in requests]
+        return [await answer for answer in started]
+
+    async def write(self, action: str, request: Mapping[str, Any]) -> None:
+        """`start` applies before it returns, and what is applied survives `kill -9`; only the sync is still to come.
+
+        An error that is known at once (a full disk) is raised. A condition that fails shows after the sync: who writes under
+        a condition that may fail uses `call`.
+        """
+        answer = self._begin(action, request)
+        if answer.done():
+            answer.result()
+        else:
+            answer.add_done_callback(_report_late)
+
+    def _begin(self, action: str, request: Mapping[str, Any]) -> asyncio.Future[Answer]:
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+        def done(status: int, body: bytes) -> None:
+            if future.cancelled():
+                return
+            if status == 200:
+                future.set_result(decode_answer(action, body))
+            else:
+                future.set_exception(decode_error(status, body))
+
+        self._start(target_of(action), encode_request(request), done)
+        return future
+
+
+def _report_late(answer: asyncio.Future[Answer]) -> None:
+    error = answer.exception()
+    if error is not None:
+        asyncio.get_running_loop().call_exception_handler(
+            {"message": "a write that was answered for failed at its sync", "exception": error}
+        )
+
+
+class ClientStore:
+    """Over a blocking client (embedded, HTTP or AWS), in threads of its own."""
+
+    def __init__(self, client: Any, *, threads: int = 16, executor: Executor | None = None) -> None:
+        self._executor = executor or ThreadPoolExecutor(threads, thread_name_prefix="penstock-store")
+        self._client = client
+        self._methods: dict[str, Callable[..., Answer]] = {}
+
+    def position(self) -> int | None:
+        return None
+
+    async def call(self, action: str, request: Mapping[str, Any]) -> Answer:
+        return await self._run(action, request)
+
+    async def call_all(self, action: str, requests: Sequence[Mapping[str, Any]]) -> list[Answer]:
+        return list(await asyncio.gather(*(self._run(action, request) for request in requests)))
+
+    async def write(self, action: str, request: Mapping[str, Any]) -> None:
+        await self._run(action, request)
+
+    def _run(self, action: str, request: Mapping[str, Any]) -> asyncio.Future[Answer]:
+        method = self._methods.get(action)
+        if method is None:
+            method = self._methods[action] = getattr(self._client, method_of(action))
+        return asyncio.get_running_loop().run_in_executor(self._executor, lambda: method(**request))
+
+    def close(self) -> None:
+        if isinstance(self._executor, ThreadPoolExecutor):
+            self._executor.shutdown()
+
+
+def method_of(action: str) -> str:
+    """`PutItem` → `put_item`"""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", action).lower()
+
+
+def is_missing(error: ServiceError) -> bool:
+    return error.code == "ResourceNotFoundException"

@@ -1,0 +1,92 @@
+"""Predictions over HTTP: what is answered, what is refused, and what stays on record."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from tests.shop import Shop
+
+
+@pytest.fixture(scope="module")
+def shop() -> Shop:
+    shop = Shop()
+    shop.buy("c1", "p1", "19.99", days_ago=1, category="jewelry")
+    shop.buy("c1", "p2", "80.01", days_ago=10)
+    shop.buy("c1", "p3", "500", days_ago=31, category="jewelry")
+    shop.add_model()
+    return shop
+
+
+# Why: the first promise of the product, end to end: features from the index, a model, an answer, a row.
+def test_a_prediction_goes_out_and_its_row_is_in_the_table(shop: Shop) -> None:
+    answer = shop.ask("GET", "/predict/will_buy/customer/c1")
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    assert body["features"] == {
+        "total_purchase_volume_30d": 100.0,
+        "purchases_7d": 1,
+        "days_since_last": 1.0,
+        "jewelry_share_90d": float(519.99 / 600),
+    }
+    assert body["prediction"] in (0, 1)
+    assert 0 < body["probability"] < 1
+    assert body["modelVersion"] == "1"
+    [row] = [row for row in shop.log_rows() if row["requestId"]["S"] == body["requestId"]]
+    assert {name: next(iter(row[name])) for name in ("timestamp", "modelName", "inputData", "prediction", "latencyMs")} == {
+        "timestamp": "S", "modelName": "S", "inputData": "S", "prediction": "S", "latencyMs": "N"
+    }  # fmt: skip
+    assert json.loads(row["inputData"]["S"]) == body["features"]
+    assert row["prediction"]["S"] == str(body["prediction"])
+    assert row["entity"]["S"] == "c1"
+    assert int(row["streamPosition"]["S"]) > 0
+
+
+# Why: a new customer is no error, but the caller has to know that nothing was known.
+def test_an_unknown_customer_gets_a_prediction_that_says_so(shop: Shop) -> None:
+    body = shop.ask("GET", "/predict/will_buy/customer/nobody").json()
+    assert body["features"]["purchases_7d"] == 0
+    assert body["features"]["days_since_last"] is None
+    assert "no events" in body["note"]
+
+
+# Why: each refusal has the code that HTTP has for it.
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("/predict/nope/customer/c1", 404, "UnknownPredictor"),
+        ("/predict/will_buy/product/c1", 404, "UnknownEntity"),
+        ("/predict/will_buy/customer/" + "x" * 2049, 400, "BadRequest"),
+        ("/predict/will_buy/customer/c1?colour=red", 400, "BadRequest"),
+        ("/predict/will_buy/customer/c1?at=yesterday", 400, "BadRequest"),
+    ],
+)
+def test_a_refusal_says_what_is_wrong(shop: Shop, path: str, status: int, code: str) -> None:
+    answer = shop.ask("GET", path)
+    assert answer.status_code == status
+    assert answer.json()["error"] == code
+
+
+# Why: a predictor without a model is not the caller's mistake.
+def test_a_model_that_is_not_there_is_service_unavailable() -> None:
+    answer = Shop().ask("GET", "/predict/will_buy/customer/c1")
+    assert answer.status_code == 503
+    assert "penstock models" in answer.json()["message"]
+
+
+# Why: a retry must not be a second inference.
+def test_the_same_request_id_gets_the_first_answer(shop: Shop) -> None:
+    headers = {"X-Request-Id": "mine"}
+    first = shop.ask("GET", "/predict/will_buy/customer/c1", headers=headers).json()
+    shop.buy("c1", "p4", "5", days_ago=0.5)
+    again = shop.ask("GET", "/predict/will_buy/customer/c1", headers=headers).json()
+    assert again == first
+    assert shop.ask("GET", "/predict/will_buy/customer/c1").json()["features"] != first["features"]
+
+
+# Why: an id that means two questions would make the log lie about one of them.
+def test_the_same_request_id_for_another_question_is_refused(shop: Shop) -> None:
+    headers = {"X-Request-Id": "twice"}
+    shop.ask("GET", "/predict/will_buy/customer/c1", headers=headers)
+    answer = shop.ask("GET", "/predict/will_buy/customer/c2", headers=headers)
+    assert answer.status_code == 409
