@@ -254,7 +254,6 @@ def child():
 
 
 # Why: O4. A child that outlives its parent, as data loaders do, must not hold the directory.
-@pytest.mark.xfail(reason="the store's own lock on OWNER is still inherited by a forked child")
 def test_a_child_that_outlives_the_owner_does_not_hold_the_directory(folder: Path) -> None:
     with workers(folder, 1) as (owner,):
         assert owner.hear() == "owner"

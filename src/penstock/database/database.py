@@ -7,6 +7,7 @@ and applied before the next one is looked at. That is the whole of its concurren
 from __future__ import annotations
 
 import logging
+import struct
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -18,7 +19,7 @@ from penstock.database.changefeed import ChangeFeed, Held
 from penstock.database.group_commit import GroupCommit
 from penstock.engine.changes import change_key, next_sequence
 from penstock.engine.plans import Context, Plan, Slices
-from penstock.errors import Corruption, ServiceError, StoreUnavailable
+from penstock.errors import Corruption, ServiceError
 from penstock.model.tables import Stream, Table
 from penstock.operations.json_door import error_body, parse_body
 from penstock.ports import Clock
@@ -26,6 +27,7 @@ from penstock.store.interface import Batch, Family, Store
 
 log = logging.getLogger("penstock.database")
 
+_PACK_SPACE = struct.Struct(">I").pack
 SLICE_S = 0.002  # How long one read may hold the database before others get their turn.
 Done = Callable[[int, bytes], None]
 
@@ -212,11 +214,16 @@ class Database:
             self._define(plan, batch)
         try:
             self.store.write(batch)
-        except StoreUnavailable:
+        except errors.PenstockError:
             # Nothing was written: what is held in memory goes back to what the disk says.
             catalog.load()
             raise
-        self.commit.applied([key for key, _ in plan.puts] + plan.deletes, catalog.last_sequence)
+        keys = [key for key, _ in plan.puts] + plan.deletes
+        if plan.tables:
+            defined = [_PACK_SPACE(space) for _, table in plan.tables if table for space in table.spaces]
+            self.commit.applied(keys, catalog.last_sequence, defined)
+        else:
+            self.commit.applied(keys, catalog.last_sequence)
         if self.feed.waiting:
             self.feed.applied(plan, self.commit.open)
         for listener in self.on_applied:

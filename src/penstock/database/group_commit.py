@@ -5,7 +5,8 @@
 
 G1. A batch belongs to the group that was open when it was applied; the group's callers are told after its sync.
 G2. A read of a key that an unsynced batch touched waits for that batch's group, so nothing is seen that a power cut
-    could take back. What a key is, is a prefix of 8 bytes (one partition) or of 4 (one space).
+    could take back. What a key is, is a prefix of 8 bytes (one partition) or of 4 (one space). A read in a table that
+    an unsynced batch made or changed waits for it too: a table made anew has none of the items that it had before.
 G3. Groups finish in order: who waits for a group may rely on everything before it.
 
 `begin` and `finish` are called where the database is called (one thread, or under its lock); the sync between them is
@@ -18,19 +19,20 @@ import threading
 from collections.abc import Callable, Iterable
 from queue import SimpleQueue
 
-from penstock.errors import StoreUnavailable
+from penstock.errors import PenstockError
 from penstock.store.interface import Store
 
-Waiter = Callable[[StoreUnavailable | None], None]
+Waiter = Callable[[PenstockError | None], None]
 
 
 class Group:
     """Batches that one sync covers."""
 
-    __slots__ = ("prefixes", "sequence", "waiters")
+    __slots__ = ("defined", "prefixes", "sequence", "waiters")
 
     def __init__(self) -> None:
         self.prefixes: set[bytes] = set()
+        self.defined: set[bytes] = set()  # Spaces, as prefixes of 4 bytes, of tables made or changed.
         self.waiters: list[Waiter] = []
         self.sequence = 0
 
@@ -45,8 +47,8 @@ class GroupCommit:
         self.syncing: Group | None = None
         self.synced_sequence = synced_sequence
 
-    def applied(self, keys: Iterable[bytes], sequence: int) -> None:
-        """A batch that touched `keys` was applied."""
+    def applied(self, keys: Iterable[bytes], sequence: int, defined: Iterable[bytes] = ()) -> None:
+        """A batch that touched `keys`, and made or changed the tables of the spaces `defined`, was applied."""
         group = self.open
         if not group.prefixes:
             self._kick()
@@ -55,18 +57,17 @@ class GroupCommit:
             prefixes.add(key[:8])
             prefixes.add(key[:4])
         prefixes.add(b"")
+        group.defined.update(defined)
         group.sequence = max(group.sequence, sequence)
 
     def group_of(self, reads: Iterable[bytes]) -> Group | None:
         """The last group that touched any of these prefixes and is not synced yet."""
-        if self.open.prefixes:
-            for key in reads:
-                if key[:8] in self.open.prefixes:
-                    return self.open
-        if self.syncing is not None:
-            for key in reads:
-                if key[:8] in self.syncing.prefixes:
-                    return self.syncing
+        for group in (self.open, self.syncing):
+            if group is not None and group.prefixes:
+                prefixes, defined = group.prefixes, group.defined
+                for key in reads:
+                    if key[:8] in prefixes or (defined and key[:4] in defined):
+                        return group
         return None
 
     def last_group(self) -> Group | None:
@@ -80,7 +81,7 @@ class GroupCommit:
         self.syncing = group
         return group
 
-    def finish(self, group: Group, error: StoreUnavailable | None) -> None:
+    def finish(self, group: Group, error: PenstockError | None) -> None:
         assert group is self.syncing
         self.syncing = None
         if error is None:
@@ -90,10 +91,11 @@ class GroupCommit:
         if self.open.prefixes:
             self._kick()
 
-    def sync(self) -> StoreUnavailable | None:
+    def sync(self) -> PenstockError | None:
         try:
             self.store.sync()
-        except StoreUnavailable as error:
+        except PenstockError as error:
+            # Whatever kept the batches from the disk, their callers are told, and the thread lives on.
             return error
         return None
 

@@ -20,7 +20,9 @@ from __future__ import annotations
 import fcntl
 import os
 import time
+import weakref
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 from penstock.errors import Corruption, StoreUnavailable, UsageError
@@ -29,8 +31,34 @@ FORMAT = 1
 MARK_SYNC_S = 1.0
 
 
-def claim(folder: Path, *, shared: bool = False) -> int:
-    """Locks the directory for this process, or says who has it. Returns what `release` takes."""
+class Lock:
+    """The lock on OWNER, from when it is made until `release`. A forked child gives its copy up at once: otherwise it
+    would hold the directory after its parent's death."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        forget = weakref.WeakMethod(self.release)
+        os.register_at_fork(after_in_child=lambda: _call_if_alive(forget))
+
+    @property
+    def held(self) -> bool:
+        return self._descriptor >= 0
+
+    def release(self) -> None:
+        if self._descriptor >= 0:
+            # The lock goes with the last descriptor; an explicit unlock in a child would free the parent's.
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def _call_if_alive(method: weakref.WeakMethod[Callable[[], None]]) -> None:
+    call = method()
+    if call is not None:
+        call()
+
+
+def claim(folder: Path, *, shared: bool = False) -> Lock:
+    """Locks the directory for this process, or says who has it."""
     descriptor = os.open(folder / "OWNER", os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
@@ -41,13 +69,7 @@ def claim(folder: Path, *, shared: bool = False) -> int:
     if not shared:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, b"process %d\n" % os.getpid(), 0)
-    return descriptor
-
-
-def release(descriptor: int) -> None:
-    os.close(
-        descriptor
-    )  # The lock goes with the last descriptor; an explicit unlock would also free a fork's.
+    return Lock(descriptor)
 
 
 def check_format(folder: Path, *, create: bool) -> None:

@@ -50,7 +50,7 @@ def open_store(
     try:
         return RocksStore(folder, owner, Memory(cache_bytes, write_buffers_bytes), read_only)
     except BaseException:
-        directory.release(owner)
+        owner.release()
         raise
 
 
@@ -77,7 +77,7 @@ class RocksBatch:
 class RocksStore:
     """Store over RocksDB. Made by `open_store`, which holds the directory's lock."""
 
-    def __init__(self, folder: Path, owner: int, memory: Memory, read_only: bool) -> None:
+    def __init__(self, folder: Path, owner: directory.Lock, memory: Memory, read_only: bool) -> None:
         self.folder = folder
         self._read_only = read_only
         self._owner = owner
@@ -262,13 +262,20 @@ class RocksStore:
         partial.rename(folder)
         directory.sync_folder(folder.parent)
 
+    def compact(self) -> None:
+        """Writes out what is in memory and merges each family's files into one level; for measurements and upkeep."""
+        self._check_open()
+        for family in self._families[:-1]:
+            family.flush()
+            family.compact_range(None, None)
+
     def _check_open(self) -> None:
-        if self._owner < 0:
+        if not self._owner.held:
             raise UsageError("the store is closed")
 
     def close(self) -> None:
         """Syncs, then writes out what is in memory, so that the next opening has nothing to replay."""
-        if self._owner < 0:
+        if not self._owner.held:
             return
         with ExitStack() as steps:  # Last pushed, first done; each is done whatever the others raise.
             steps.callback(self._release)
@@ -284,8 +291,7 @@ class RocksStore:
     def _release(self) -> None:
         self._numbers = None
         self._mark.close()
-        directory.release(self._owner)
-        self._owner = -1
+        self._owner.release()
 
 
 # `upper` is an argument of these two so that their frames hold it; see _cursor.
