@@ -1,7 +1,7 @@
 """A shop that predicts who will buy in the next seven days. This page is the whole application."""
 
-import penstock
 import live
+import penstock
 from penstock import count, distinct, keys_only, mean, share, since_last, total
 
 app = penstock.App("storefront")
@@ -35,4 +35,4 @@ will_buy = app.predictor("will_buy", features=buyer, model="will_buy@champion", 
 
 app.lake(purchases)
 
-live.run(app, purchases)  # A synthetic shop: history, then live purchases. Yours has real customers.
+live.run(app, purchases, buyer)  # A synthetic shop: history, then live purchases. Yours has real customers.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 _MODULES = {
-    "app": ("fastapi", "uvicorn", "jinja2"),
+    "app": ("fastapi", "uvicorn", "jinja2", "numpy", "cloudpickle"),
     "lake": ("duckdb", "pyarrow", "pyiceberg"),
     "models": ("numpy", "sklearn", "onnxruntime", "skl2onnx"),
     "aws": ("boto3",),

@@ -9,26 +9,51 @@ from contextlib import contextmanager
 
 import uvicorn
 from fastapi import FastAPI
+from fastapi.responses import Response
 
 from penstock.app.application import App
 from penstock.connect.client import Client
 from penstock.database.open import ServedDatabase
+from penstock.events.system_tables import ensure_table
+from penstock.metrics.exposition import CONTENT_TYPE, text
+from penstock.metrics.registry import Registry
+from penstock.models import registry
+from penstock.run.declared_tables import ensure_tables
 from penstock.run.settings import HOST, Settings
+from penstock.serving import inference_log
+from penstock.serving.http import build_app
+from penstock.serving.store import AsyncStore, ClientStore, EndpointStore
 
 _BACKLOG = 1024
 _POLL_S = 0.01
 _GRACE_S = 5  # For answers that are still owed; a browser's open page stream is cut then.
 
 
-def build(app: App, settings: Settings, database: ServedDatabase | None, client: Client) -> FastAPI:
-    """`database` is the engine in this process, None where the tables are elsewhere."""
-    pages = FastAPI(title=app.name)
-
-    @pages.get("/health")
-    async def health() -> dict[str, str]:
-        return {"status": "ok"}
-
+def build(
+    app: App, settings: Settings, database: ServedDatabase | None, client: Client, metrics: Registry
+) -> FastAPI:
+    """`database` is the engine in this process; where the tables are elsewhere the app reaches them through `client`."""
+    store: AsyncStore = ClientStore(client)
+    if database is not None:
+        # Features read what is applied; the position that an inference is logged with is the same moment's.
+        store = EndpointStore(database, database.database.view.last_sequence)
+    pages = build_app(app, store, artifacts=settings.models_folder, metrics=metrics)
+    pages.add_api_route("/health", _health, summary="Whether this process answers")
+    pages.add_api_route(
+        "/metrics", lambda: Response(text(metrics), media_type=CONTENT_TYPE), include_in_schema=False
+    )
     return pages
+
+
+async def _health() -> dict[str, str]:
+    return {"status": "ok"}
+
+
+def make_tables(app: App, client: Client) -> None:
+    """What serving keeps: the registry of models, and the inference log, which is a table like any other."""
+    if app.predictors:
+        ensure_table(client, registry.DEFINITION)
+        ensure_tables(client, [inference_log.table()])
 
 
 class _Server(uvicorn.Server):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import importlib
 import logging
 import signal
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from penstock.connect.ownership import Claim, claim_directory
 from penstock.connect.urls import connect
 from penstock.database.open import ServedDatabase, open_database
 from penstock.errors import UsageError
+from penstock.metrics.registry import Registry
 from penstock.run.app_files import load_app
 from penstock.run.declared_tables import ensure_tables
 from penstock.run.extras import has_app
@@ -139,10 +141,9 @@ async def _run_app(running: Running) -> None:
 
 
 async def _run_pages(running: Running, client: Client, addresses: dict[str, str]) -> None:
-    # Loaded here because `pip install penstock` alone has no FastAPI, and the tables run without it.
-    from penstock.run import pages
-
-    server = pages.PageServer(pages.build(running.app, running.settings, running.database, client))
+    pages = _pages()
+    metrics = Registry()
+    server = pages.PageServer(pages.build(running.app, running.settings, running.database, client, metrics))
     try:
         port = await server.start(running.settings.app_port)
     except OSError as error:
@@ -166,8 +167,15 @@ async def _first(task: asyncio.Task[None], stop: asyncio.Event) -> None:
         task.result()
 
 
+def _pages() -> Any:
+    """Loaded when it is needed: `pip install penstock` alone has no FastAPI, and the tables run without it."""
+    return importlib.import_module("penstock.run.pages")
+
+
 def _make_tables(running: Running, client: Client) -> None:
     made = ensure_tables(client, running.app.tables.values())
+    if has_app():
+        _pages().make_tables(running.app, client)
     if made:
         log.info("made %s", ", ".join(made))
 
