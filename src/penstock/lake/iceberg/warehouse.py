@@ -7,6 +7,7 @@ file:./data/lake                                    a folder, with catalog.sqlit
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -40,6 +41,9 @@ class Warehouse:
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
+        # Followers start side by side; a catalogue in SQL answers a namespace that two make at once with its database's
+        # own error. Between processes the folder's lock keeps it to one.
+        self._creating = threading.Lock()
 
     @property
     def local(self) -> LocalCatalog | None:
@@ -66,7 +70,7 @@ class Warehouse:
         found = self.find(namespace, name)
         if found is not None:
             return found
-        with suppress(NamespaceAlreadyExistsError):
+        with self._creating, suppress(NamespaceAlreadyExistsError):
             self.catalog.create_namespace(namespace)
         with suppress(TableAlreadyExistsError):
             self.catalog.create_table(
