@@ -27,6 +27,7 @@ from typing import Any
 import orjson
 
 from penstock.app.plain import instant_text
+from penstock.connect.batch_writer import write_all
 from penstock.connect.client import Client
 from penstock.errors import ServiceError, UsageError
 from penstock.events.context import Commit, Context
@@ -37,7 +38,6 @@ from penstock.events.outcomes import Failure, failing_index, failure_of
 from penstock.events.records import Entry, Record, entry_of, sequence_text
 from penstock.events.settings import Settings
 from penstock.events.system_tables import DEAD_LETTERS
-from penstock.events.unprocessed import write_all
 from penstock.limits import TRANSACTION_BYTES_MAX
 
 RECORD_BYTES_MAX = 300 * 1024  # As text in the letter itself: an item has 400 KB, and the trace is in it too.

@@ -1,0 +1,146 @@
+"""From an event to the item that is stored, or the reason why it is not.
+
+    schema={"customer_id": "string", "amount": "number", "at": "time", "note": "string?"}
+
+T1. The table's keys must be there, of their types and not empty; keys of its indexes only of their types, if they are there.
+T2. An attribute in the declared schema must be there, unless its type ends in `?`, and of the type. Others are stored as
+    they come.
+T3. Times (schema type `time`, and what a feature set orders its events by) are normalised: see event_times.py.
+T4. What DynamoDB would refuse is refused here, event by event, because one bad item fails a whole BatchWriteItem.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, TypeAlias
+
+from penstock.app.application import App
+from penstock.app.plain import to_item
+from penstock.app.tables import Table
+from penstock.errors import ServiceError, UsageError
+from penstock.events.event_bodies import Refused
+from penstock.events.event_times import fixed_width
+from penstock.limits import ITEM_BYTES_MAX, PARTITION_KEY_BYTES_MAX, SORT_KEY_BYTES_MAX
+from penstock.model.values import Item, check_item
+
+Check: TypeAlias = Callable[[Any], bool]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | Decimal) and not isinstance(value, bool)
+
+
+def _is_whole(value: Any) -> bool:
+    return _is_number(value) and value == int(value) if _is_finite(value) else False
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, int) or (isinstance(value, Decimal) and value.is_finite())
+
+
+CHECKS: dict[str, Check] = {
+    "string": lambda value: isinstance(value, str),
+    "number": _is_number,
+    "integer": _is_whole,
+    "boolean": lambda value: isinstance(value, bool),
+    "time": lambda value: isinstance(value, str) or _is_whole(value),
+    "binary": lambda value: isinstance(value, bytes),
+    "list": lambda value: isinstance(value, list),
+    "map": lambda value: isinstance(value, dict),
+    "any": lambda value: True,
+}
+KEY_CHECKS: dict[str, tuple[str, Check]] = {
+    "S": ("a string", lambda value: isinstance(value, str)),
+    "N": ("a number", _is_number),
+    "B": ("binary", lambda value: isinstance(value, bytes)),
+}
+
+
+@dataclass(frozen=True)
+class EventShape:
+    """What a table asks of its events."""
+
+    table: str
+    keys: tuple[str, ...]
+    key_types: Mapping[str, str]  # Of the table and of its indexes.
+    schema: Mapping[str, str]  # Attribute -> type, without `?`.
+    required: frozenset[str]
+    times: frozenset[str]
+
+
+def shape_of(app: App, table: Table) -> EventShape:
+    """As the application declares it."""
+    schema = {name: type_.removesuffix("?") for name, type_ in (table.schema or {}).items()}
+    for name, type_ in schema.items():
+        if type_ not in CHECKS:
+            raise UsageError(f"{table.name}.{name}: {type_!r} is no event type; it is {', '.join(CHECKS)}")
+    required = frozenset(name for name, type_ in (table.schema or {}).items() if not type_.endswith("?"))
+    ordered_by = {features.time for features in app.feature_sets.values() if features.source is table}
+    times = {name for name, type_ in schema.items() if type_ == "time"} | ordered_by
+    keys = (table.partition_key,) + ((table.sort_key,) if table.sort_key else ())
+    return EventShape(table.name, keys, table.key_types, schema, required, frozenset(times))
+
+
+def shape_described(described: Mapping[str, Any]) -> EventShape:
+    """As DescribeTable tells: keys and their types, and nothing else is known."""
+    types = {each["AttributeName"]: each["AttributeType"] for each in described["AttributeDefinitions"]}
+    keys = tuple(each["AttributeName"] for each in described["KeySchema"])
+    return EventShape(described["TableName"], keys, types, {}, frozenset(), frozenset())
+
+
+def item_of(event: Mapping[str, Any], shape: EventShape) -> tuple[Item, int] | Refused:
+    """The item and its size as DynamoDB counts it, or why there is none."""
+    why = _missing(event, shape) or _mistyped(event, shape)
+    if why is not None:
+        return Refused(why)
+    plain = dict(event)
+    for name in shape.times:
+        held = plain.get(name)
+        if isinstance(held, str):
+            normal = fixed_width(held)
+            if normal is None:
+                return Refused(
+                    f"{name} is no time: {held!r:.60}; write 2026-11-20T10:00:00Z or a whole number"
+                )
+            plain[name] = normal
+    try:
+        item = to_item(plain)
+        size = check_item(item)
+    except (UsageError, ServiceError) as error:
+        return Refused(error.message or "" if isinstance(error, ServiceError) else str(error))
+    if size > ITEM_BYTES_MAX:
+        return Refused(f"the event takes {size} bytes as an item; {ITEM_BYTES_MAX} are the most")
+    why = _key_size(item, shape)
+    return Refused(why) if why is not None else (item, size)
+
+
+def _missing(event: Mapping[str, Any], shape: EventShape) -> str | None:
+    for name in shape.keys:
+        if name not in event or event[name] == "" or event[name] == b"":
+            return f"{name} is missing; it is in the key of {shape.table}"
+    absent = sorted(shape.required - event.keys())
+    return f"{', '.join(absent)} missing" if absent else None
+
+
+def _mistyped(event: Mapping[str, Any], shape: EventShape) -> str | None:
+    for name, type_ in shape.key_types.items():
+        if name in event:
+            wanted, check = KEY_CHECKS[type_]
+            if not check(event[name]) or event[name] == "":
+                return f"{name} must be {wanted}; it is in a key of {shape.table}"
+    for name, type_ in shape.schema.items():
+        if name in event and not CHECKS[type_](event[name]):
+            if event[name] is None and name not in shape.required:
+                continue
+            return f"{name} must be of type {type_}"
+    return None
+
+
+def _key_size(item: Item, shape: EventShape) -> str | None:
+    for name, most in zip(shape.keys, (PARTITION_KEY_BYTES_MAX, SORT_KEY_BYTES_MAX), strict=False):
+        text = item[name].get("S")
+        if text is not None and len(text.encode()) > most:
+            return f"{name} has {len(text.encode())} bytes; {most} are the most in a key"
+    return None
