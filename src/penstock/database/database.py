@@ -28,7 +28,7 @@ from penstock.store.interface import Batch, Family, Store
 log = logging.getLogger("penstock.database")
 
 _PACK_SPACE = struct.Struct(">I").pack
-SLICE_S = 0.002  # How long one read may hold the database before others get their turn.
+SLICE_S = 0.001  # How long one read may hold the database before others get their turn.
 Done = Callable[[int, bytes], None]
 
 # Errors that tell what a write did: they wait for its sync as an answer would.
@@ -126,6 +126,9 @@ class Database:
         # Listeners to every plan that changes something: before it is written, and after.
         self.on_applying: deque[Callable[[Plan], None]] = deque()
         self.on_applied: deque[Callable[[Plan], None]] = deque()
+
+    def serves(self, target: str) -> bool:
+        return target in self._actions
 
     def context(self) -> Context:
         """For decisions that no request asked for: time to live, backfill."""
