@@ -6,6 +6,7 @@
 from penstock.app.access import after, at_least, at_most, before, begins_with, between
 from penstock.app.application import App
 from penstock.app.features import (
+    ahead,
     computed,
     count,
     distinct,
@@ -35,6 +36,7 @@ __all__ = [
     "StoreUnavailable",
     "UsageError",
     "after",
+    "ahead",
     "at_least",
     "at_most",
     "before",

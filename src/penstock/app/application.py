@@ -6,7 +6,8 @@ use the tables from a notebook.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import importlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from penstock.app import tables
@@ -92,6 +93,24 @@ class App:
             raise UsageError(f"{name}: time_unit is {', '.join(TIME_UNITS)}, not {time_unit!r}")
         declared = FeatureSet(name, source, entity, time, dict(features), time_unit, consistent, tiles)
         return _add(self.feature_sets, name, declared)
+
+    def training_set(
+        self,
+        features: FeatureSet,
+        spine: Iterable[Any],
+        *,
+        label: Any = None,
+        history: Any = None,
+        backfilled: Any = None,
+    ) -> Any:
+        """Features as known at each (entity, time) of the spine, with labels: see penstock.features.training.
+
+        `history` is a lake; without one, the change streams of the application's client tell what they still hold.
+        """
+        # By name, as commands are loaded: a declaration needs none of what computes it.
+        training = importlib.import_module("penstock.features.training")
+        source = self.client() if history is None else history
+        return training.training_set(features, spine, label=label, history=source, backfilled=backfilled)
 
     def predictor(self, name: str, *, features: FeatureSet, model: str, **settings: Any) -> Predictor:
         return _add(self.predictors, name, Predictor(name, features, model, **settings))

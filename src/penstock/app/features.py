@@ -182,6 +182,27 @@ def computed(
     return Transform(compute, tuple(needs))
 
 
+@dataclass(frozen=True)
+class Ahead:
+    """A label: an aggregate over the time that follows, (t, t + window]."""
+
+    aggregate: Aggregate
+    above: float | None = 0.0  # None: the aggregate itself, for a regression.
+
+    def describe(self) -> str:
+        aggregate = self.aggregate
+        days = (aggregate.window_s or 0.0) / DAY_S
+        of = f" of {aggregate.attribute}" if aggregate.attribute else ""
+        return f"{aggregate.kind}{of} over the next {days:g} days" + (
+            "" if self.above is None else f" > {self.above:g}"
+        )
+
+
+def ahead(aggregate: Aggregate, *, above: float | None = 0.0) -> Ahead:
+    """1 where the aggregate over the next days is above a bound, 0 elsewhere; its value itself with `above=None`."""
+    return Ahead(aggregate, above)
+
+
 @dataclass(frozen=True, eq=False)
 class FeatureSet:
     """Declared by `app.features(…)`."""

@@ -1,0 +1,198 @@
+"""What a table held when: every version of every item, from its change log. Corrections and late events are seen as they were.
+
+    version    item, from position and commit time, until position and commit time
+
+H1. A version is known from the position of the change that wrote it until that of the next change of its key.
+H2. An item that no change in the log tells of, and the old image of a key's first change, were there before the log began:
+    they are known from the beginning.
+H3. History that was loaded in bulk is known from its own time, where the caller says until when the load went (`backfilled`):
+    otherwise nothing of it would be known at any time before the load.
+
+The log is read from a table's stream through the public API (`stream_changes`), or from the lake's raw log by SQL
+(`lake_changes`); both give the same `Change`s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any, Protocol
+
+import orjson
+
+from penstock.app.tables import Table
+from penstock.engine.changes import SEQUENCE_PER_US
+from penstock.errors import UsageError
+
+NEVER = 1 << 200  # After every position and time.
+# Penstock's numbers are commit times; 2001 to 2286 in microseconds. Those of AWS are not times.
+_TIME_LIKE_US = range(10**15, 10**16)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of one item; `new` None where it went."""
+
+    position: int
+    commit_us: int
+    key: str
+    new: dict[str, Any] | None
+    old: dict[str, Any] | None
+
+
+@dataclass(slots=True)
+class Version:
+    item: dict[str, Any]
+    position: int
+    commit_us: int
+    until_position: int
+    until_us: int
+    is_first: bool
+
+    def known_at(self, position: int | None, at_us: int) -> bool:
+        """At a position where one is given, otherwise at a time."""
+        if position is not None:
+            return self.position <= position < self.until_position
+        return self.commit_us <= at_us < self.until_us
+
+
+class Sql(Protocol):
+    """A lake, as training needs it: `penstock.sql.lake.Lake` is one."""
+
+    def sql(self, query: str) -> Any: ...
+
+
+class StreamClient(Protocol):
+    """The streams half of a client."""
+
+    def scan(self, **request: Any) -> dict[str, Any]: ...
+    def list_streams(self, **request: Any) -> dict[str, Any]: ...
+    def describe_stream(self, **request: Any) -> dict[str, Any]: ...
+    def get_shard_iterator(self, **request: Any) -> dict[str, Any]: ...
+    def get_records(self, **request: Any) -> dict[str, Any]: ...
+
+
+def key_text(table: Table, item: Mapping[str, Any]) -> str:
+    names = [table.partition_key] + ([table.sort_key] if table.sort_key else [])
+    return orjson.dumps([item[name] for name in names], default=_base64).decode()
+
+
+def _base64(held: object) -> str:
+    if isinstance(held, bytes):
+        return held.hex()
+    raise TypeError(type(held).__name__)
+
+
+def commit_us(position: int, event_us: int) -> int:
+    told = position // SEQUENCE_PER_US
+    return told if told in _TIME_LIKE_US else event_us
+
+
+def versions(changes: Iterable[Change], existing: Iterable[tuple[str, dict[str, Any]]] = ()) -> list[Version]:
+    """Every version, from changes in any order. `existing` are items by key, as they are now (H2)."""
+    found: list[Version] = []
+    latest: dict[str, Version] = {}
+    seen: set[str] = set()
+    for change in sorted(changes, key=attrgetter("position")):
+        before = latest.pop(change.key, None)
+        if before is None and change.key not in seen and change.old is not None:
+            before = Version(change.old, 0, -NEVER, NEVER, NEVER, is_first=True)
+            found.append(before)
+        is_first = change.key not in seen and change.old is None
+        seen.add(change.key)
+        if before is not None:
+            before.until_position, before.until_us = change.position, change.commit_us
+        if change.new is not None:
+            version = Version(change.new, change.position, change.commit_us, NEVER, NEVER, is_first)
+            latest[change.key] = version
+            found.append(version)
+    found += [
+        Version(item, 0, -NEVER, NEVER, NEVER, is_first=True) for key, item in existing if key not in seen
+    ]
+    return found
+
+
+# -- From a stream --
+
+
+def stream_changes(client: StreamClient, table: Table) -> list[Version]:
+    """All that the stream and the table tell. The scan comes first: what it does not show yet, the stream will."""
+    existing = [(key_text(table, item), item) for item in _scan(client, table.name)]
+    return versions(_records(client, table), existing)
+
+
+def _scan(client: StreamClient, name: str) -> Iterator[dict[str, Any]]:
+    request: dict[str, Any] = {"TableName": name, "ConsistentRead": True}
+    while True:
+        page = client.scan(**request)
+        yield from page["Items"]
+        if "LastEvaluatedKey" not in page:
+            return
+        request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+def _records(client: StreamClient, table: Table) -> Iterator[Change]:
+    for listed in client.list_streams(TableName=table.name)["Streams"]:
+        for shard in _shards(client, listed["StreamArn"]):
+            asked = client.get_shard_iterator(
+                StreamArn=listed["StreamArn"], ShardId=shard, ShardIteratorType="TRIM_HORIZON"
+            )
+            iterator = asked.get("ShardIterator")
+            while iterator is not None:
+                page = client.get_records(ShardIterator=iterator)
+                for record in page["Records"]:
+                    yield _change(record, table)
+                iterator = page.get("NextShardIterator") if page["Records"] else None
+
+
+def _shards(client: StreamClient, arn: str) -> Iterator[str]:
+    request: dict[str, Any] = {"StreamArn": arn}
+    while True:
+        told = client.describe_stream(**request)["StreamDescription"]
+        for shard in told["Shards"]:
+            yield shard["ShardId"]
+        if "LastEvaluatedShardId" not in told:
+            return
+        request["ExclusiveStartShardId"] = told["LastEvaluatedShardId"]
+
+
+def _change(record: Mapping[str, Any], table: Table) -> Change:
+    told = record["dynamodb"]
+    created = told.get("ApproximateCreationDateTime", 0)
+    event_us = int((created.timestamp() if hasattr(created, "timestamp") else float(created)) * 1_000_000)
+    position = int(told["SequenceNumber"])
+    if "NewImage" not in told and "OldImage" not in told:
+        raise UsageError(f"the stream of {table.name} has keys only; training needs NEW_AND_OLD_IMAGES")
+    return Change(
+        position,
+        commit_us(position, event_us),
+        key_text(table, told["Keys"]),
+        told.get("NewImage"),
+        told.get("OldImage"),
+    )
+
+
+# -- From the lake --
+
+
+def lake_sql(table: Table) -> str:
+    """What a training set reads of the raw log."""
+    return f'SELECT sequence, epoch_us(commit_time) AS commit_us, key, new_image, old_image FROM raw."{table.name}"'
+
+
+def lake_changes(lake: Sql, table: Table) -> list[Version]:
+    return versions(_raw_rows(lake.sql(lake_sql(table)).table.to_pylist()))
+
+
+def _raw_rows(rows: Sequence[Mapping[str, Any]]) -> Iterator[Change]:
+    loads = orjson.loads
+    for row in rows:
+        new, old = row["new_image"], row["old_image"]
+        yield Change(
+            int(row["sequence"]),
+            row["commit_us"],
+            row["key"],
+            None if new is None else loads(new),
+            None if old is None else loads(old),
+        )
