@@ -15,8 +15,8 @@ setup: .venv/ready
 	@touch $@
 
 lint: setup
-	$(BIN)/ruff format --check src tests
-	$(BIN)/ruff check src tests
+	$(BIN)/ruff format --check src tests examples
+	$(BIN)/ruff check src tests examples
 
 types: setup
 	$(BIN)/mypy
@@ -28,6 +28,10 @@ test: lint types unit
 
 test-long: setup
 	$(BIN)/python -m pytest -n 2
+
+# The storefront, on the data in ./data. Ctrl-C stops it, and the next `make up` carries on with the same data.
+up: setup
+	@$(BIN)/penstock up examples/storefront
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
