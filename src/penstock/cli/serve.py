@@ -13,6 +13,7 @@ import uvloop
 
 from penstock.connect.ownership import Claim, claim_directory
 from penstock.database.open import open_database
+from penstock.database.weather import Weather, with_settings
 from penstock.errors import UsageError
 from penstock.server.listen import refuse_open_address
 from penstock.server.open_files import raise_file_limit
@@ -30,37 +31,61 @@ def run(
     durability: Annotated[
         str, typer.Option(help="power: an answer waits for its sync. process: synced within 50 ms.")
     ] = "power",
+    like_aws: Annotated[
+        bool, typer.Option("--like-aws", help="AWS on a bad day: lag, throttling, parts, conflicts, splits.")
+    ] = False,
+    seed: Annotated[
+        int | None, typer.Option(help="Of --like-aws: the same requests meet the same trouble again.")
+    ] = None,
+    weather: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KIND=VALUE", help="Of --like-aws: one kind of trouble, such as throttling=0."),
+    ] = None,
 ) -> None:
     """Serve a data directory to any DynamoDB client over HTTP."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     if durability not in ("power", "process"):
         raise UsageError("--durability is power or process")
+    day = _weather(like_aws, seed, weather or [])
     keys = _read_keys(access_keys)
     if not keys:
         refuse_open_address(host)  # Before the directory is opened, so that a mistake costs nothing.
     raise_file_limit()
     claim = claim_directory(data)
     try:
-        uvloop.run(_serve(claim, host, port, keys, durability))
+        uvloop.run(_serve(claim, host, port, keys, durability, day))
     finally:
         claim.release()
 
 
+def _weather(like_aws: bool, seed: int | None, settings: list[str]) -> Weather | None:
+    if like_aws:
+        return with_settings(Weather(seed=seed or 0), settings)
+    if seed is not None or settings:
+        raise UsageError("--seed and --weather are settings of --like-aws")
+    return None
+
+
 async def _serve(
-    claim: Claim, host: str, port: int, keys: Mapping[str, AccessKey] | None, durability: str
+    claim: Claim,
+    host: str,
+    port: int,
+    keys: Mapping[str, AccessKey] | None,
+    durability: str,
+    weather: Weather | None,
 ) -> None:
     loop = asyncio.get_running_loop()
 
     def post(call: Callable[[], None]) -> None:
         loop.call_soon_threadsafe(call)
 
-    database = open_database(claim.folder, post=post, durability=durability)
+    database = open_database(claim.folder, post=post, durability=durability, weather=weather)
     try:
         await serve(
             database,
             host,
             port,
-            ready=lambda where, number, _: _announce(claim.folder, where, number, bool(keys)),
+            ready=lambda where, number, _: _announce(claim.folder, where, number, bool(keys), weather),
             access_keys=keys,
             unix=claim.bind(),
         )
@@ -68,11 +93,13 @@ async def _serve(
         database.close()
 
 
-def _announce(folder: Path, host: str, port: int, signed: bool) -> None:
+def _announce(folder: Path, host: str, port: int, signed: bool, weather: Weather | None) -> None:
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     credentials = "your access keys" if signed else "any credentials"
+    day = f" · like AWS on a bad day, seed {weather.seed}" if weather is not None else ""
     print(
-        f'{folder} at {url} · boto3.client("dynamodb", endpoint_url="{url}") with {credentials}', flush=True
+        f'{folder} at {url} · boto3.client("dynamodb", endpoint_url="{url}") with {credentials}{day}',
+        flush=True,
     )
 
 

@@ -62,8 +62,8 @@ class _Floors:
         self._seconds = {prefix: second for prefix, second in self._seconds.items() if prefix in prefixes}
 
 
-def expire(database: Database) -> Job:
-    """Forever: fill what was enabled, delete what has expired."""
+def expire(database: Database, delay_s: int = 0) -> Job:
+    """Forever: fill what was enabled, delete what has expired `delay_s` ago."""
     floors = _Floors()
     database.on_applied.append(floors.applied)
     while True:
@@ -76,7 +76,7 @@ def expire(database: Database) -> Job:
             try:
                 if table.time_to_live.status == "ENABLING":
                     yield from _fill(database, table)
-                yield from _sweep(database, name, floors)
+                yield from _sweep(database, name, floors, delay_s)
             except StoreUnavailable as error:
                 # Nothing was deleted; the next look tries again.
                 log.warning("expired items of table %s could not be deleted: %s", name, error)
@@ -109,13 +109,13 @@ def _fill(database: Database, table: Table) -> Job:
         yield 0.0
 
 
-def _sweep(database: Database, name: str, floors: _Floors) -> Job:
-    """Delete what has expired by now, a step at a time."""
+def _sweep(database: Database, name: str, floors: _Floors, delay_s: int) -> Job:
+    """Delete what has expired by now, less the delay, a step at a time."""
     while True:
         table = database.view.find_table(name)
         if table is None or table.time_to_live is None or table.time_to_live.status != "ENABLED":
             return
-        now_s = database.context().now_us // 1_000_000
+        now_s = database.context().now_us // 1_000_000 - delay_s
         prefix, now = _PACK_SPACE(table.time_to_live.space), _PACK_SECOND(now_s)
         oldest = _PACK_SECOND(max(0, now_s - EXPIRY_PAST_S))
         low = max(floors.get(prefix), oldest)

@@ -7,12 +7,10 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from penstock.database.actions import load
-from penstock.database.database import Database, Done
+from penstock.database.compose import compose
+from penstock.database.database import Done
 from penstock.database.group_commit import SyncThread
-from penstock.database.jobs import JOBS
-from penstock.database.own_actions import with_own
-from penstock.database.sweeps import Sweeper
+from penstock.database.weather import Weather
 from penstock.ports import Clock
 from penstock.store.interface import Store
 from penstock.store.rocks import open_store
@@ -44,20 +42,21 @@ class ServedDatabase:
         post: Callable[[Callable[[], None]], None],
         durability: str,
         folder: Path | None = None,
+        weather: Weather | None = None,
     ) -> None:
         self._syncs = SyncThread(post)
         self.store = store
-        self.database = Database(
+        self.database, self._sweeper = compose(
             store,
             clock,
-            with_own(load(), store, folder),
             self._syncs.kick,
             post,
             fresh_id,
+            folder=folder,
             waits_for_sync=durability == "power",
+            weather=weather,
         )
         self._syncs.start(self.database.commit)
-        self._sweeper = Sweeper(self.database, JOBS)
         self.start: Callable[..., None] = self.database.start
 
     def tick(self) -> float:
@@ -80,8 +79,9 @@ def open_database(
     post: Callable[[Callable[[], None]], None],
     clock: Clock | None = None,
     durability: str = "power",
+    weather: Weather | None = None,
 ) -> ServedDatabase:
-    return ServedDatabase(open_store(folder), clock or SystemClock(), post, durability, folder)
+    return ServedDatabase(open_store(folder), clock or SystemClock(), post, durability, folder, weather)
 
 
 __all__ = ["Done", "ServedDatabase", "SystemClock", "open_database"]

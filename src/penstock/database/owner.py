@@ -17,12 +17,10 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from penstock.database.actions import load
-from penstock.database.database import Database, Done
-from penstock.database.jobs import JOBS
+from penstock.database.compose import compose
+from penstock.database.database import Done
 from penstock.database.open import SystemClock, fresh_id
-from penstock.database.own_actions import with_own
-from penstock.database.sweeps import Sweeper
+from penstock.database.weather import Weather
 from penstock.errors import UsageError
 from penstock.ports import Clock
 from penstock.store.interface import Store
@@ -49,7 +47,12 @@ class Owner:
     """Thread-safe facade over a Database: `call` blocks, `start` answers through `done` from some thread."""
 
     def __init__(
-        self, store: Store, clock: Clock, durability: str = "power", folder: Path | None = None
+        self,
+        store: Store,
+        clock: Clock,
+        durability: str = "power",
+        folder: Path | None = None,
+        weather: Weather | None = None,
     ) -> None:
         self.store = store
         self._lock = threading.RLock()
@@ -59,16 +62,16 @@ class Owner:
         self._closed = False
         self._wake = threading.Event()
         self._waits_for_sync = durability == "power"
-        self.database = Database(
+        self.database, self._sweeper = compose(
             store,
             clock,
-            with_own(load(), store, folder),
             self._kick,
             self._deferred.append,
             fresh_id,
+            folder=folder,
             waits_for_sync=self._waits_for_sync,
+            weather=weather,
         )
-        self._sweeper = Sweeper(self.database, JOBS)
         self._thread = threading.Thread(target=self._background, name="penstock-owner", daemon=True)
         self._thread.start()
 
@@ -156,5 +159,7 @@ class Owner:
         self.store.close()
 
 
-def open_owner(folder: Path, *, clock: Clock | None = None, durability: str = "power") -> Owner:
-    return Owner(open_store(folder), clock or SystemClock(), durability, folder)
+def open_owner(
+    folder: Path, *, clock: Clock | None = None, durability: str = "power", weather: Weather | None = None
+) -> Owner:
+    return Owner(open_store(folder), clock or SystemClock(), durability, folder, weather)

@@ -8,11 +8,9 @@ from typing import Any
 
 import orjson
 
-from penstock.database.actions import DYNAMODB, OWN, STREAMS, load
-from penstock.database.database import Database
-from penstock.database.jobs import JOBS
-from penstock.database.own_actions import with_own
-from penstock.database.sweeps import Sweeper
+from penstock.database.actions import DYNAMODB, OWN, STREAMS
+from penstock.database.compose import compose
+from penstock.database.weather import Weather
 from penstock.errors import ServiceError
 from penstock.store.interface import Store
 from penstock.store.memory import MemoryStore
@@ -25,24 +23,28 @@ class MemoryDatabase:
     """`call` answers as the wire would; `ask` gives the reply, or raises the error that it tells.
 
     Nothing happens between calls: `tick` runs the background jobs that are due, `pass_time` moves the clock first.
-    `ask("Explain", …)` calls Penstock's own actions.
+    `ask("Explain", …)` calls Penstock's own actions. With a `weather` it is AWS on a bad day.
     """
 
-    def __init__(self, store: Store | None = None, clock: ManualClock | None = None) -> None:
+    def __init__(
+        self,
+        store: Store | None = None,
+        clock: ManualClock | None = None,
+        weather: Weather | None = None,
+    ) -> None:
         self.store: Store = store if store is not None else MemoryStore()
         self.clock = clock if clock is not None else ManualClock()
         self._deferred: deque[Callable[[], None]] = deque()
         self._ids = 0
-        self._actions = with_own(load(), self.store, None)
-        self.database = Database(
+        self._weather = weather
+        self.database, self._sweeper = compose(
             self.store,
             self.clock,
-            self._actions,
             lambda: None,
             self._deferred.append,
             self._fresh_id,
+            weather=weather,
         )
-        self._sweeper = Sweeper(self.database, JOBS)
 
     def _fresh_id(self) -> str:
         self._ids += 1
@@ -89,7 +91,7 @@ class MemoryDatabase:
 
     def _target(self, action: str) -> str:
         targets = [prefix + action for prefix in (DYNAMODB, STREAMS, OWN)]
-        return next((target for target in targets if target in self._actions), action)
+        return next((target for target in targets if self.database.serves(target)), action)
 
     def sync(self) -> bool:
         """Make everything applied durable and answer who waited; False where there was nothing to do."""
@@ -111,7 +113,7 @@ class MemoryDatabase:
 
     def reopen(self) -> MemoryDatabase:
         """Another database over the same store and clock, as after a restart."""
-        return MemoryDatabase(self.store, self.clock)
+        return MemoryDatabase(self.store, self.clock, self._weather)
 
 
 def memory_database() -> MemoryDatabase:
