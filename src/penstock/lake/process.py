@@ -27,11 +27,13 @@ from penstock.app.tables import Table
 from penstock.connect.http import NoAnswer
 from penstock.errors import PenstockError, ServiceError, UsageError
 from penstock.lake.api import Api, open_api
+from penstock.lake.catalog_rest import CatalogRoutes
 from penstock.lake.following import Flow, Follower
 from penstock.lake.iceberg.warehouse import Warehouse, open_warehouse
 from penstock.lake.listener import Listener, Request, Response, Route, json_response
 from penstock.lake.rows import Shaping
 from penstock.lake.sink import TableSink
+from penstock.lake.upkeep import Upkeep
 from penstock.ports import Clock
 
 LOCK = "writer.lock"
@@ -70,7 +72,6 @@ class LakeProcess:
         *,
         routes: Callable[[LakeProcess], Sequence[Route]] = lambda _: (),
         jobs: Callable[[LakeProcess], Sequence[Job]] = lambda _: (),
-        upkeep: Callable[[TableSink], None] = lambda _: None,
         clock: Clock | None = None,
     ) -> None:
         self.app = app
@@ -78,7 +79,7 @@ class LakeProcess:
         self.clock: Clock = clock or SystemClock()
         self._client_url, self._port = client_url, port
         self._followers: dict[str, Follower] = {}
-        self._upkeep = upkeep
+        self._upkeep = Upkeep()
         self._routes, self._make_jobs = routes, jobs
         self._jobs: Sequence[Job] = ()
         self._listener: Listener | None = None
@@ -202,14 +203,16 @@ class LakeProcess:
                 dict(table.schema or {}),
             )
 
-        follower = Follower(table.table.name, make, self.clock, self._upkeep)
+        follower = Follower(table.table.name, make, self.clock, self._upkeep.tick)
         self._followers[table.table.name] = follower
         follower.start()
 
     # -- HTTP --
 
     def _own_routes(self) -> list[Route]:
+        local = self.warehouse.local
         return [
+            *(CatalogRoutes(local).routes() if local is not None else ()),
             Route("GET", "/status", lambda _: json_response(self.status())),
             Route("GET", "/healthz", self._health),
         ]

@@ -25,7 +25,7 @@ class Lake:
     def __init__(self, warehouse: Warehouse, bounds: Bounds | None = None) -> None:
         self.warehouse = warehouse
         self.bounds = bounds or Bounds()
-        self.planner = Planner(warehouse.catalog)
+        self.planner = Planner(warehouse.catalog, warehouse.folder)
         sources = Sources(self.planner, warehouse.names, select, self._replay)
         spill = warehouse.folder / "spill" if warehouse.folder else Path(tempfile.gettempdir())
         self.questions = Questions(sources, spill, self.bounds)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow.parquet as pq
 from pyiceberg.catalog import Catalog
@@ -96,8 +97,9 @@ class Known:
 class Planner:
     """Any thread may plan."""
 
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
+    def __init__(self, catalog: Catalog, root: Path | None = None) -> None:
+        """`root`: files outside of it are not given to anybody, whatever a manifest names."""
+        self._catalog, self._root = catalog, root
         self._lock = threading.Lock()
         self._plans: dict[tuple[str, int | None, int], FilePlan] = {}
         self._named: dict[str, frozenset[str]] = {}
@@ -147,6 +149,9 @@ class Planner:
                     held.append(local_path(file.file_path))
         except (FileNotFoundError, ValueError) as error:
             raise Corruption(f"{'.'.join(table.name())}: a manifest cannot be read: {error}") from error
+        for path in (*data, *deletes):
+            if self._root is not None and not Path(path).resolve().is_relative_to(self._root):
+                raise UsageError(f"{'.'.join(table.name())} names a file outside the lake: {path}")
         touched = frozenset().union(*(self._files_named_in(path) for path in deletes))
         return FilePlan(
             tuple(

@@ -15,6 +15,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -57,12 +58,14 @@ from pyiceberg.table.update import (
     SetCurrentSchemaUpdate,
     SetPropertiesUpdate,
     SetSnapshotRefUpdate,
+    TableRequirement,
     TableUpdate,
 )
 from pyiceberg.typedef import Record
 from pyiceberg.types import LongType
 
 from penstock.errors import PenstockError
+from penstock.lake.iceberg.local_files import local_path
 
 MANIFESTS_MAX = 30
 # Reserved by the Iceberg specification for position delete files.
@@ -231,8 +234,12 @@ class IcebergTable:
             AssertTableUUID(uuid=metadata.table_uuid),
             AssertRefSnapshotId(ref=MAIN_BRANCH, snapshot_id=metadata.current_snapshot_id),
         )
+        self._send(guards, tuple(updates))
+        self.data, self.deletes, self.manifests = state
+
+    def _send(self, guards: tuple[TableRequirement, ...], updates: tuple[TableUpdate, ...]) -> None:
         try:
-            answer = self.catalog.commit_table(self.table, guards, tuple(updates))
+            answer = self.catalog.commit_table(self.table, guards, updates)
         except (CommitFailedException, NoSuchTableError) as error:
             raise Refused(f"{self.name}: {error}") from error
         except (CommitStateUnknownException, RESTError, OSError) as error:
@@ -240,7 +247,44 @@ class IcebergTable:
         self.table = Table(
             self.table.name(), answer.metadata, answer.metadata_location, self.table.io, self.catalog
         )
-        self.data, self.deletes, self.manifests = state
+
+    # -- Snapshots and what they refer to --
+
+    def snapshot_ids(self) -> list[int]:
+        """Kept snapshots, oldest first."""
+        ordered = sorted(self.table.metadata.snapshots, key=lambda each: each.sequence_number or 0)
+        return [snapshot.snapshot_id for snapshot in ordered]
+
+    def referenced_snapshots(self) -> set[int]:
+        return {ref.snapshot_id for ref in self.table.metadata.refs.values()}
+
+    def expire(self, ids: list[int]) -> None:
+        """Take snapshots out of the metadata. Their files stay until nobody can need them."""
+        metadata = self.table.metadata
+        self._send((AssertTableUUID(uuid=metadata.table_uuid),), (RemoveSnapshotsUpdate(snapshot_ids=ids),))
+
+    def folder(self) -> Path | None:
+        """Where the table's files are, on this machine."""
+        location = self.table.metadata.location
+        return Path(local_path(location)) if location.startswith(("file:", "/")) else None
+
+    def reachable_files(self) -> set[str]:
+        """Paths of every file that a kept snapshot or kept metadata refers to."""
+        table = self.table
+        found = {local_path(table.metadata_location)}
+        found.update(local_path(entry.metadata_file) for entry in table.metadata.metadata_log)
+        manifests: dict[str, ManifestFile] = {}
+        for snapshot in table.metadata.snapshots:
+            found.add(local_path(snapshot.manifest_list))
+            for manifest in snapshot.manifests(table.io):
+                manifests[manifest.manifest_path] = manifest
+        for path, manifest in manifests.items():
+            found.add(local_path(path))
+            found.update(
+                local_path(entry.data_file.file_path)
+                for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True)
+            )
+        return found
 
     def _snapshot(
         self, change: Commit
@@ -318,6 +362,12 @@ class IcebergTable:
 def day_partition(day: int) -> Record:
     """The partition of rows of this day, counted from 1970."""
     return Record(day)
+
+
+def partition_of(entry: ManifestEntry) -> tuple[object, ...]:
+    """The partition of a data file, as something that can be compared."""
+    partition = entry.data_file.partition
+    return tuple(partition[place] for place in range(len(partition)))
 
 
 def live_bounds(entry: ManifestEntry, field_id: int) -> tuple[int | None, int | None]:

@@ -1,0 +1,209 @@
+"""Maintenance of a followed table, on its writer and between two commits, so that it never races ingestion.
+
+M1. Compaction rewrites small files and files with many deleted rows, applies their deletes, and gathers what deletes
+    remain for large files in one delete file. Rows, position and schema stay as they are: `replace`, in one commit.
+M2. Only so many rows are rewritten at once that memory is bounded; the rest waits for the next turn.
+M3. Snapshots beyond SNAPSHOTS_MAX are expired down to SNAPSHOTS_KEPT. A snapshot with a tag or a branch stays. Older
+    states of an item remain in raw.
+M4. A file that no kept snapshot refers to is deleted once it is GRACE_S old: longer than any query may run, and than any
+    commit may take. Files that another engine may be about to commit are older than a day before they go.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from penstock.lake.current import CurrentState
+from penstock.lake.evolution import KEY
+from penstock.lake.iceberg.table import Commit, IcebergTable, Refused, Unknown, partition_of
+from penstock.lake.key_index import hash_keys
+from penstock.lake.raw import RawLog
+from penstock.lake.sink import TableSink
+
+COMPACT_FILES = 30
+SMALL_ROWS = 200_000
+REWRITE_ROWS_MAX = 400_000
+DEAD_SHARE = 0.2
+SNAPSHOTS_MAX, SNAPSHOTS_KEPT = 100, 60
+GRACE_S = 3600.0
+FOREIGN_GRACE_S = 24 * 3600.0
+_SWEEP_S = 600.0
+_log = logging.getLogger("penstock.lake")
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a turn of maintenance did to one table."""
+
+    table: str
+    files_before: int
+    files_after: int
+    expired: int = 0
+    deleted: int = 0
+
+
+class Upkeep:
+    """One for each sink. `tick` is cheap when nothing is due."""
+
+    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._now_s = now_s
+        self._swept_s: dict[str, float] = {}
+
+    def tick(self, sink: TableSink) -> None:
+        try:
+            compact_raw(sink.raw, force=False)
+            compact_current(sink.current, force=False)
+            for table in tables_of(sink):
+                expire(table, SNAPSHOTS_MAX, SNAPSHOTS_KEPT)
+                if self._is_due(table.name):
+                    delete_unreferenced(table, GRACE_S)
+        except (Refused, Unknown) as error:
+            # Somebody else committed; the next step of the sink finds out whether that is a rival.
+            _log.warning("maintenance put off: %s", error)
+            sink.raw.table.reload()
+            sink.current.reload()
+
+    def _is_due(self, name: str) -> bool:
+        now_s = self._now_s()
+        if now_s - self._swept_s.setdefault(name, now_s) < _SWEEP_S:
+            return False
+        self._swept_s[name] = now_s
+        return True
+
+
+def tables_of(sink: TableSink) -> list[IcebergTable]:
+    found = [sink.raw.table, sink.current.table]
+    return found if sink.quarantine.table is None else [*found, sink.quarantine.table]
+
+
+# -- M1, M2 --
+
+
+def compact_raw(raw: RawLog, *, force: bool) -> Done | None:
+    """Merge small files of a day, oldest first."""
+    table = raw.table
+    by_day: dict[object, list[str]] = {}
+    for path, entry in table.data.items():
+        if entry.data_file.record_count < SMALL_ROWS:
+            by_day.setdefault(partition_of(entry), []).append(path)
+    before = len(table.data)
+    for paths in by_day.values():
+        if len(paths) >= (2 if force else COMPACT_FILES):
+            chosen = _up_to_rows(table, paths)
+            rows = _read(table, chosen, {}).sort_by("ordinal")
+            partition = table.data[chosen[0]].data_file.partition
+            file = table.write(rows, partition=partition)
+            table.commit(Commit(add=[file], remove=set(chosen), replaces=True))
+    return Done(table.name, before, len(table.data)) if len(table.data) != before else None
+
+
+def compact_current(current: CurrentState, *, force: bool) -> Done | None:
+    table, index = current.table, current.index
+    candidates, small = [], 0
+    for path in table.data:
+        rows, dead = index.counts(path)
+        if rows < SMALL_ROWS:
+            small += 1
+            candidates.append(path)
+        elif dead > rows * DEAD_SHARE:
+            candidates.append(path)
+    pieces = small + len(table.deletes)
+    if pieces < COMPACT_FILES and not (force and (small > 1 or table.deletes)):
+        return None
+    before = len(table.data) + len(table.deletes)
+    if force:
+        candidates = [path for path in table.data if path in set(candidates) or index.counts(path)[1]]
+    chosen = _up_to_rows(table, candidates) if candidates else []
+    commit = Commit(remove={*chosen, *table.deletes}, replaces=True)
+    dead_rows = {path: index.dead_rows(path) for path in table.data if index.counts(path)[1]}
+    rewritten = _read(table, chosen, dead_rows)
+    if rewritten.num_rows:
+        rewritten = rewritten.sort_by(KEY)
+        commit.add.append(table.write(rewritten))
+    remaining = {path: rows for path, rows in dead_rows.items() if path not in commit.remove}
+    if remaining:
+        commit.add.append(table.write_deletes(remaining))
+    table.commit(commit)
+    for path in chosen:
+        index.remove(path)
+    if rewritten.num_rows:
+        index.add(commit.add[0].file_path, hash_keys(rewritten.column(KEY).to_pylist()))
+    return Done(table.name, before, len(table.data) + len(table.deletes))
+
+
+def _up_to_rows(table: IcebergTable, paths: Iterable[str]) -> list[str]:
+    """M2, at least two of them."""
+    chosen: list[str] = []
+    rows = 0
+    for path in paths:
+        rows += table.data[path].data_file.record_count
+        if rows > REWRITE_ROWS_MAX and len(chosen) >= 2:
+            break
+        chosen.append(path)
+    return chosen
+
+
+def _read(table: IcebergTable, paths: Iterable[str], dead: dict[str, Sequence[int]]) -> pa.Table:
+    """The live rows of these files in the table's schema of today. Columns are never renamed here, so names tell."""
+    schema = table.arrow_schema()
+    parts = [schema.empty_table()]
+    for path in paths:
+        rows = pq.read_table(table.open_input(path))
+        if path in dead:
+            keep = [True] * rows.num_rows
+            for row in dead[path]:
+                keep[row] = False
+            rows = rows.filter(pa.array(keep))
+        columns = [
+            rows.column(field.name).cast(field.type)
+            if field.name in rows.column_names
+            else pa.nulls(rows.num_rows, field.type)
+            for field in schema
+        ]
+        parts.append(pa.Table.from_arrays(columns, schema=schema))
+    return pa.concat_tables(parts)
+
+
+# -- M3, M4 --
+
+
+def expire(table: IcebergTable, max_: int, kept: int) -> int:
+    """How many snapshots went."""
+    ids = table.snapshot_ids()
+    if len(ids) <= max_:
+        return 0
+    named = table.referenced_snapshots()
+    gone = [id_ for id_ in ids[: len(ids) - kept] if id_ not in named]
+    if gone:
+        table.expire(gone)
+    return len(gone)
+
+
+def delete_unreferenced(table: IcebergTable, grace_s: float) -> int:
+    """How many files went. Only where the table lies in a folder of this machine."""
+    root = table.folder()
+    if root is None:
+        return 0
+    # Listed first: a file that is committed after this is not judged.
+    listed = [path for path in _files_below(root) if time.time() - path.stat().st_mtime > grace_s]
+    if not listed:
+        return 0
+    needed = table.reachable_files()
+    gone = [path for path in listed if str(path) not in needed]
+    for path in gone:
+        path.unlink(missing_ok=True)
+    if gone:
+        _log.info("%s: %d unreferenced files deleted", table.name, len(gone))
+    return len(gone)
+
+
+def _files_below(root: Path) -> list[Path]:
+    return [Path(folder) / name for folder, _, names in os.walk(root) for name in names]

@@ -1,0 +1,108 @@
+"""Maintenance leaves the rows as they are, and few files behind."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from tests.lake_setup import TABLE, Shop, unordered
+
+from penstock.lake import upkeep
+
+
+def _busy_shop(folder: Path) -> Shop:
+    shop = Shop(folder)
+    for at in range(30):
+        shop.put(f"c{at % 3}", at, amount={"N": str(at)})
+    shop.pass_time()
+    return shop
+
+
+# Why: a compactor that loses a delete, or brings a deleted row back, is worse than none.
+def test_compaction_keeps_rows_and_positions(tmp_path: Path) -> None:
+    shop = _busy_shop(tmp_path)
+    sink = shop.sink()
+    shop.drain(sink)
+    for turn in range(8):
+        shop.put("c0", turn, amount={"N": "7"}, **{f"new{turn}": {"S": "x"}})
+        shop.delete("c1", turn * 3 + 1)
+        shop.drain(sink)
+    before = sink.position
+    assert len(sink.current.table.deletes) == 8
+    upkeep.compact_current(sink.current, force=True)
+    upkeep.compact_raw(sink.raw, force=True)
+    assert (len(sink.current.table.data), len(sink.current.table.deletes)) == (1, 0)
+    assert sink.position == before == sink.current.position
+    assert unordered(shop.landed()) == unordered(shop.items())
+    counted = shop.lake.sql(f"SELECT count(*) AS n, count(DISTINCT ordinal) AS d FROM raw.{TABLE}").rows()
+    assert counted == [{"n": 46, "d": 46}]
+    shop.put("c0", 0, amount={"N": "8"})
+    shop.delete("c0", 3)
+    shop.drain(sink)
+    assert unordered(shop.landed()) == unordered(shop.items())
+
+
+# Why: another sink builds its index from the compacted files, and must find the same rows.
+def test_a_sink_goes_on_after_compaction_and_restart(tmp_path: Path) -> None:
+    shop = _busy_shop(tmp_path)
+    sink = shop.sink()
+    shop.drain(sink)
+    shop.delete("c0", 0)
+    shop.drain(sink)
+    upkeep.compact_current(sink.current, force=True)
+    second = shop.sink()
+    shop.put("c0", 3, amount={"N": "-1"})
+    shop.delete("c1", 1)
+    shop.drain(second)
+    assert unordered(shop.landed()) == unordered(shop.items())
+
+
+# Why: a large file is not rewritten for one row; its deletes are gathered in one file.
+def test_deletes_of_large_files_are_gathered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = _busy_shop(tmp_path)
+    sink = shop.sink()
+    shop.drain(sink)
+    monkeypatch.setattr(upkeep, "SMALL_ROWS", 5)
+    for at in range(4):
+        shop.delete(f"c{at % 3}", at)
+        shop.drain(sink)
+    upkeep.compact_current(sink.current, force=False)
+    assert len(sink.current.table.deletes) == 4
+    monkeypatch.setattr(upkeep, "COMPACT_FILES", 4)
+    upkeep.compact_current(sink.current, force=False)
+    assert (len(sink.current.table.data), len(sink.current.table.deletes)) == (1, 1)
+    assert unordered(shop.landed()) == unordered(shop.items())
+
+
+# Why: expiry takes snapshots, never a live row; and what nobody refers to leaves the disk.
+def test_expired_snapshots_leave_no_files(tmp_path: Path) -> None:
+    shop = _busy_shop(tmp_path)
+    sink = shop.sink()
+    shop.drain(sink)
+    for turn in range(6):
+        shop.put("c0", turn, amount={"N": "7"})
+        shop.drain(sink)
+    upkeep.compact_current(sink.current, force=True)
+    table = sink.current.table
+    assert upkeep.expire(table, 3, 2) > 0
+    assert len(table.snapshot_ids()) == 2
+    root = table.folder()
+    assert root is not None
+    before = sum(len(names) for _, _, names in os.walk(root))
+    assert upkeep.delete_unreferenced(table, -1.0) > 0
+    assert sum(len(names) for _, _, names in os.walk(root)) < before
+    assert unordered(shop.landed()) == unordered(shop.items())
+    assert unordered(Shop.landed(shop)) == unordered(shop.items())
+
+
+# Why: files that a commit is about to name are young; a sweep must leave them.
+def test_young_files_are_not_swept(tmp_path: Path) -> None:
+    shop = _busy_shop(tmp_path)
+    sink = shop.sink()
+    shop.drain(sink)
+    stray = sink.raw.table.folder()
+    assert stray is not None
+    (stray / "data" / "just-written.parquet").write_bytes(b"x")
+    upkeep.delete_unreferenced(sink.raw.table, 60.0)
+    assert (stray / "data" / "just-written.parquet").exists()
