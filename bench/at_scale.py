@@ -53,7 +53,7 @@ def _load(folder: str, items: int) -> None:
     client = penstock.connect(f"file:{folder}", durability="process")
     client.create_table(**definition("bench", indexed=False))
     for first in range(0, items, 25):
-        puts = [{"PutRequest": {"Item": item(n)}} for n in range(first, min(first + 25, items))]
+        puts = [{"PutRequest": {"Item": item(n, items)}} for n in range(first, min(first + 25, items))]
         client.batch_write_item(RequestItems={"bench": puts})
     client.close()
     store = open_store(Path(folder))

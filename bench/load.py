@@ -40,9 +40,10 @@ def call(server: Running, action: str, request: dict[str, Any]) -> dict[str, Any
         return reply
 
 
-def item(n: int) -> dict[str, Any]:
+def item(n: int, items: int) -> dict[str, Any]:
+    """The n-th of `items`: each customer has fifty."""
     return {
-        "customer_id": {"S": f"c{n % 10000:05d}"},
+        "customer_id": {"S": f"c{n % (items // 50):05d}"},
         "sk": {"S": f"p{n:09d}"},
         "at": {"S": f"2026-11-20T10:{n:09d}"},
         "category": {"S": f"k{n % 500:03d}"},
@@ -83,7 +84,7 @@ def fill(server: Running, name: str, items: int, indexed: bool = False) -> None:
     while call(server, "DescribeTable", {"TableName": name})["Table"]["TableStatus"] != "ACTIVE":
         pass
     for first in range(0, items, 25):
-        puts = [{"PutRequest": {"Item": item(n)}} for n in range(first, min(first + 25, items))]
+        puts = [{"PutRequest": {"Item": item(n, items)}} for n in range(first, min(first + 25, items))]
         call(server, "BatchWriteItem", {"RequestItems": {name: puts}})
 
 
@@ -102,7 +103,10 @@ def measure(
     ]
     before = server.cpu_s()
     out = subprocess.run(
-        [*command, "--", action, table, str(items), str(next(FIRSTS))], capture_output=True, text=True, check=True
+        [*command, "--", action, table, str(items), str(next(FIRSTS))],
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     cpu_s = server.cpu_s() - before
     line = next(line for line in out.splitlines() if line.startswith("RESULT "))
