@@ -6,7 +6,10 @@ files in `log/` have everything. Without a terminal (a pipe, CI) progress is a l
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from time import monotonic
 
 from rich.console import Console
@@ -108,7 +111,7 @@ class Terminal:
         self._console.print(
             Text(f"{facts.get('name', 'The application')} is up. Try, in another terminal:", "bold")
         )
-        for command in to_try(facts, settings):
+        for command in to_try(facts, settings, program_name()):
             self._console.print(Text(f"  {command}", "cyan"), soft_wrap=True)
         self._console.print(
             f"Browser: [link]{settings.app_url}/console[/link] · API docs: {settings.app_url}/docs"
@@ -137,21 +140,29 @@ class Terminal:
             self._progress.stop()
 
 
-def to_try(facts: Mapping[str, str], settings: Settings) -> list[str]:
-    """Three commands that answer something about this very application."""
+def to_try(facts: Mapping[str, str], settings: Settings, program: str) -> list[str]:
+    """Three commands that answer something about this very application. `program` is how `penstock` is called here."""
     commands = []
     if "predictor" in facts:
         example = facts.get("example", "c1")
         commands.append(f"curl {settings.app_url}/predict/{facts['predictor']}/{facts['entity']}/{example}")
+    elsewhere = str(settings.data) != "data"
     if "lake_table" in facts:
-        port = "" if settings.lake_port == 8181 else f" --url {settings.lake_url}"
-        commands.append(f'penstock sql "SELECT count(*) FROM current.{facts["lake_table"].lower()}"{port}')
-    commands.append("penstock status" + _data_option(settings))
+        option = f" --lake {settings.lake_location}" if elsewhere or settings.lake else ""
+        commands.append(f'{program} sql "SELECT count(*) FROM current.{facts["lake_table"].lower()}"{option}')
+    commands.append(f"{program} status" + (f" --data {settings.data}" if elsewhere else ""))
     return commands
 
 
-def _data_option(settings: Settings) -> str:
-    return "" if str(settings.data) == "data" else f" --data {settings.data}"
+def program_name() -> str:
+    """`penstock` where the shell finds it; otherwise the path by which this very process was called."""
+    found = shutil.which("penstock")
+    here = Path(sys.argv[0])
+    if found is not None and here.exists() and Path(found).resolve() == here.resolve():
+        return "penstock"
+    if here.name != "penstock":
+        return f"{sys.executable} -m penstock"
+    return str(here)
 
 
 def _address(kind: str, url: str) -> str:
