@@ -1,0 +1,66 @@
+"""The console put together: `mount(app, context)` adds it to the application's HTTP side under /console."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from penstock.console.context import Context
+from penstock.console.guard import PREFIX, Guard
+from penstock.console.items import ItemPages
+from penstock.console.rendering import HERE, Pages
+from penstock.console.sign_in import SignIn
+from penstock.console.tables import TablePages
+from penstock.errors import PenstockError, StoreUnavailable
+
+
+def mount(app: Starlette, context: Context) -> None:
+    """`app` is the application's FastAPI; pages call its own HTTP API from inside."""
+    app.mount(PREFIX, build(app, context))
+
+
+def build(app: Starlette, context: Context) -> Starlette:
+    pages = Pages(context)
+    tables = TablePages(pages)
+    routes = [
+        Mount("/static", _Static(directory=HERE / "static"), name="static"),
+        *SignIn(pages).routes(),
+        *ItemPages(pages, tables).routes(),
+        *tables.routes(),
+        Route("/{rest:path}", _Missing(pages).show),
+    ]
+
+    async def failed(request: Request, error: Exception) -> Response:
+        busy = isinstance(error, StoreUnavailable)
+        return pages.show(request, "missing.html", 503 if busy else 502, what=str(error), back="")
+
+    return Starlette(
+        routes=routes,
+        middleware=[Middleware(Guard, context=context)],
+        exception_handlers={PenstockError: failed},
+    )
+
+
+class _Missing:
+    def __init__(self, pages: Pages) -> None:
+        self._pages = pages
+
+    async def show(self, request: Request) -> Response:
+        if request.url.path == PREFIX:
+            return RedirectResponse(f"{PREFIX}/", 308)
+        return self._pages.show(request, "missing.html", 404, what="There is no such page.", back="")
+
+
+class _Static(StaticFiles):
+    """Addresses carry a fingerprint of the files, so a browser may keep them."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        if response.status_code == 200:
+            response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return response
