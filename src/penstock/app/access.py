@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
-from penstock.app.plain import Plain, from_item, to_item, to_value
+from penstock.app.plain import Plain, as_sent, from_item, to_item, to_value
 from penstock.errors import UsageError
 
 
@@ -107,7 +107,8 @@ def key_of(table: Keyed, key: Mapping[str, Plain]) -> dict[str, Any]:
     wanted = [table.partition_key] + ([table.sort_key] if table.sort_key else [])
     if sorted(key) != sorted(wanted):
         raise UsageError(f"the key of {table.name} is {', '.join(wanted)}; got {', '.join(key) or 'nothing'}")
-    return dict(to_item(key))
+    sent: dict[str, Any] = as_sent(to_item(key))
+    return sent
 
 
 def get(table: Keyed, key: Mapping[str, Plain], *, consistent: bool = False) -> dict[str, Plain] | None:
@@ -116,7 +117,7 @@ def get(table: Keyed, key: Mapping[str, Plain], *, consistent: bool = False) -> 
 
 
 def put(table: Keyed, item: Mapping[str, Plain]) -> None:
-    table.client.put_item(TableName=table.name, Item=to_item(item))
+    table.client.put_item(TableName=table.name, Item=as_sent(to_item(item)))
 
 
 def delete(table: Keyed, key: Mapping[str, Plain]) -> None:
@@ -140,12 +141,12 @@ def query_request(
     request: dict[str, Any] = {"TableName": table.name, "ScanIndexForward": not backwards}
     if index is not None:
         request["IndexName"] = index
-    names, values, text = {"#p": partition}, {":p": to_value(keys[partition])}, "#p = :p"
+    names, values, text = {"#p": partition}, {":p": as_sent(to_value(keys[partition]))}, "#p = :p"
     if sort is not None and sort in keys:
         given = keys[sort]
         condition = given if isinstance(given, SortRange) else SortRange("#s = :s0", (given,))
         names["#s"] = sort
-        values |= {f":s{i}": to_value(operand) for i, operand in enumerate(condition.operands)}
+        values |= {f":s{i}": as_sent(to_value(operand)) for i, operand in enumerate(condition.operands)}
         text += " AND " + condition.text
     request |= {
         "KeyConditionExpression": text,

@@ -66,6 +66,23 @@ def to_item(plain: Mapping[str, Plain]) -> Item:
     return {name: to_value(value) for name, value in plain.items()}
 
 
+def as_sent(value: Any) -> Any:
+    """An item or a value as a client takes it: boto3's shape has bytes where DynamoDB JSON has base64 text."""
+    if isinstance(value, list):
+        return [as_sent(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    sent: dict[str, Any] = {}
+    for name, held in value.items():
+        if name == "B" and isinstance(held, str):
+            sent[name] = b64decode(held)
+        elif name == "BS" and isinstance(held, list):
+            sent[name] = [b64decode(each) if isinstance(each, str) else each for each in held]
+        else:
+            sent[name] = as_sent(held)
+    return sent
+
+
 def from_value(value: AttributeValue) -> Plain:
     kind, held = next(iter(value.items()))
     match kind:

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from penstock.app import access
 from penstock.app.access import Client
 from penstock.app.plain import Plain
+from penstock.app.writing import Progress, TableWriter
 from penstock.errors import UsageError
 
 KEY_TYPES = ("S", "N", "B")
@@ -76,6 +77,11 @@ class Table:
 
     def delete(self, **key: Plain) -> None:
         access.delete(self, key)
+
+    def writer(self, progress: Progress | None = None) -> TableWriter:
+        """Many items in few requests: `with purchases.writer() as writer: writer.put({…})`. Durable when the block ends;
+        what is throttled or unprocessed is tried again, and `progress` is told how many are written."""
+        return TableWriter(self, progress)
 
     def query(
         self, *, index: str | None = None, backwards: bool = False, limit: int | None = None, **keys: Plain

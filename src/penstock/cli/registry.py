@@ -39,9 +39,25 @@ COMMANDS = (
     Command("down", "penstock.cli.down", "Stop what `up` started, in good order.", RUN),
     Command("init", "penstock.cli.init", "Write a small application of your own into a new folder.", RUN),
     Command("destroy", "penstock.cli.destroy", "Delete an application's data, after asking.", RUN),
-    Command("serve", "penstock.cli.serve", "Serve a data directory to any DynamoDB client over HTTP.", TABLES),
-    Command("explain", "penstock.cli.explain", "Tell what a request reads, consumes and costs on AWS.", TABLES),
+    Command(
+        "serve", "penstock.cli.serve", "Serve a data directory to any DynamoDB client over HTTP.", TABLES
+    ),
+    Command(
+        "explain", "penstock.cli.explain", "Tell what a request reads, consumes and costs on AWS.", TABLES
+    ),
     Command("check", "penstock.cli.check", "Verify every record, index entry and counter on disk.", TABLES),
-    Command("crash-test", "penstock.cli.crash_test", "Kill a server under load again and again; check it.", TABLES),
+    Command(
+        "crash-test", "penstock.cli.crash_test", "Kill a server under load again and again; check it.", TABLES
+    ),
+    Command(
+        "consumers", "penstock.cli.consumers", "Show how far each consumer of changes is behind.", EVENTS
+    ),
+    Command(
+        "dead-letters",
+        "penstock.cli.dead_letters",
+        "List, show, retry, discard what was not handled.",
+        EVENTS,
+    ),
+    Command("load", "penstock.cli.load", "Load CSV, JSON lines or Parquet into a table; resumable.", EVENTS),
     Command("sql", "penstock.cli.sql", "Ask the lake a question in SQL.", LAKE),
 )

@@ -77,7 +77,7 @@ class Groups:
         return self._add({"DeleteRequest": {"Key": key}}, key, 0)
 
     def _add(self, write: Write, item: Mapping[str, Any], size: int) -> list[Write]:
-        mark = b"\0".join([orjson.dumps(item.get(name), default=_text) for name in self._keys])
+        mark = key_mark(item, self._keys)
         full = len(self._writes) >= BATCH_WRITE_ITEMS_MAX or self._bytes + size > GROUP_BYTES_MAX
         taken = self.take() if full or mark in self._held else []
         self._writes.append(write)
@@ -88,6 +88,11 @@ class Groups:
     def take(self) -> list[Write]:
         taken, self._writes, self._held, self._bytes = self._writes, [], set(), 0
         return taken
+
+
+def key_mark(item: Mapping[str, Any], keys: Sequence[str]) -> bytes:
+    """The same for two items exactly when their keys are."""
+    return b"\0".join([orjson.dumps(item.get(name), default=_text) for name in keys])
 
 
 def _text(value: Any) -> str:

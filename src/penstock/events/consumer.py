@@ -135,7 +135,7 @@ class Consumer:
         for follower in self.followers.values():
             follower.leave()
         if not self.followers and not self._claiming:
-            self._ask(effects.Leave(), now_s, wanted)
+            self._ask(effects.Leave(self.tally.handled, self.tally.retries), now_s, wanted)
 
     def _share_out(self, now_s: float, wanted: list[Effect]) -> None:
         ended = {key for key, lease in self._leases.items() if lease.ended}

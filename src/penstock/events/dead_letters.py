@@ -137,7 +137,8 @@ class DeadLetters:
             yield _dead_letter(item, None)
 
     def count(self, consumer: str) -> int:
-        return sum(1 for _ in self.list(consumer))
+        request = {**self._request(consumer), "Select": "COUNT"}
+        return sum(int(page["Count"]) for page in self._pages(request, self._client.query))
 
     def show(self, consumer: str, id: str) -> DeadLetter:
         item = self._get(consumer, id)
@@ -194,16 +195,24 @@ class DeadLetters:
     # -- Items --
 
     def _items(self, consumer: str | None) -> Iterator[Values]:
+        read = self._client.scan if consumer is None else self._client.query
+        for page in self._pages(self._request(consumer), read):
+            yield from page["Items"]
+
+    def _request(self, consumer: str | None) -> dict[str, Any]:
         request: dict[str, Any] = {
             "TableName": DEAD_LETTERS,
             "FilterExpression": "kind <> :part",
             "ExpressionAttributeValues": {":part": {"S": "part"}},
         }
-        read = self._client.scan
         if consumer is not None:
-            read = self._client.query  # type: ignore[assignment]
             request["KeyConditionExpression"] = "consumer = :c"
             request["ExpressionAttributeValues"][":c"] = {"S": consumer}
+        return request
+
+    def _pages(
+        self, request: dict[str, Any], read: Callable[..., dict[str, Any]]
+    ) -> Iterator[dict[str, Any]]:
         while True:
             try:
                 page = read(**request)
@@ -211,7 +220,7 @@ class DeadLetters:
                 if error.code == "ResourceNotFoundException":
                     return  # Nothing was ever buried here.
                 raise
-            yield from page["Items"]
+            yield page
             if "LastEvaluatedKey" not in page:
                 return
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]

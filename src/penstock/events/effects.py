@@ -140,7 +140,10 @@ class Release:
 
 @dataclass(frozen=True)
 class Leave:
-    """This worker goes."""
+    """This worker goes. What it has counted is added to the consumer's own numbers."""
+
+    handled: int
+    retries: int
 
 
 @dataclass(frozen=True)

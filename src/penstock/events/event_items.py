@@ -17,7 +17,7 @@ from decimal import Decimal
 from typing import Any, TypeAlias
 
 from penstock.app.application import App
-from penstock.app.plain import to_item
+from penstock.app.plain import as_sent, to_item
 from penstock.app.tables import Table
 from penstock.errors import ServiceError, UsageError
 from penstock.events.event_bodies import Refused
@@ -113,7 +113,7 @@ def item_of(event: Mapping[str, Any], shape: EventShape) -> tuple[Item, int] | R
     if size > ITEM_BYTES_MAX:
         return Refused(f"the event takes {size} bytes as an item; {ITEM_BYTES_MAX} are the most")
     why = _key_size(item, shape)
-    return Refused(why) if why is not None else (item, size)
+    return Refused(why) if why is not None else (as_sent(item) if _has_bytes(plain) else item, size)
 
 
 def _missing(event: Mapping[str, Any], shape: EventShape) -> str | None:
@@ -144,3 +144,12 @@ def _key_size(item: Item, shape: EventShape) -> str | None:
         if text is not None and len(text.encode()) > most:
             return f"{name} has {len(text.encode())} bytes; {most} are the most in a key"
     return None
+
+
+def _has_bytes(plain: Any) -> bool:
+    """Events of JSON have none; rows of a Parquet file may."""
+    if isinstance(plain, dict):
+        return any(_has_bytes(held) for held in plain.values())
+    if isinstance(plain, list | tuple | set | frozenset):
+        return any(_has_bytes(held) for held in plain)
+    return isinstance(plain, bytes | bytearray | memoryview)

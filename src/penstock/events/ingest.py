@@ -27,7 +27,7 @@ from typing import Any
 import orjson
 
 from penstock.app.application import App
-from penstock.connect.batch_writer import THROTTLED, Groups, Write, write_group
+from penstock.connect.batch_writer import THROTTLED, Groups, Write, key_mark, write_group
 from penstock.connect.client import Client
 from penstock.connect.http import Retries
 from penstock.errors import PenstockError, ServiceError
@@ -223,7 +223,7 @@ class _Plan:
         self._seen.clear()
 
     def add(self, index: int, item: Any, size: int) -> None:
-        mark = b"\0".join([orjson.dumps(item[name]) for name in self._keys])
+        mark = key_mark(item, self._keys)
         if mark in self._seen:
             self._close_round()
         self._seen.add(mark)

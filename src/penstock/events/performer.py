@@ -107,8 +107,8 @@ class Performer:
                 positions.finish(held.shard, held.epoch)
             case effects.Release(held):
                 positions.release(held.shard, held.epoch)
-            case effects.Leave():
-                positions.drop_worker(self._worker)
+            case effects.Leave(handled, retries):
+                positions.leave(self._worker, handled, retries)
             case effects.Forget():
                 self._forget(effect)
             case _:

@@ -1,7 +1,7 @@
 """Positions and leases as items of the table `penstock_consumers`, each moved only by a conditional write.
 
     consumer   part                               attributes
-    reload     consumer                           since_s, table
+    reload     consumer                           since_s, table, handled, retries
     reload     worker/<worker>                    beat, report
     reload     shard/<label>/<shard>              owner, epoch, factor, ended, tip_at_s
     reload     lane/<label>/<shard>/<factor>/<n>  fence, position
@@ -53,6 +53,17 @@ class Positions:
 
     def drop_worker(self, worker: str) -> None:
         self._client.delete_item(TableName=CONSUMERS, Key=self._key(f"worker/{worker}"))
+
+    def leave(self, worker: str, handled: int, retries: int) -> None:
+        """Drop the worker and keep its numbers. They are for people to look at: an answer that is lost counts twice."""
+        values: Values = {":h": {"N": str(handled)}, ":r": {"N": str(retries)}}
+        self._update("consumer", "ADD handled :h, retries :r", "attribute_exists(part)", values)
+        self.drop_worker(worker)
+
+    def counted(self) -> tuple[int, int]:
+        """Handled and retried by workers that have left."""
+        item = self._get("consumer") or {}
+        return tuple(int(item[name]["N"]) if name in item else 0 for name in ("handled", "retries"))  # type: ignore[return-value]
 
     def look(self) -> tuple[dict[str, int], dict[str, Lease], dict[str, str]]:
         """Workers' beats, shards' leases and workers' reports."""

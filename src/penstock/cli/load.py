@@ -1,0 +1,98 @@
+"""`penstock load TABLE FILE…`: CSV, JSON lines and Parquet into a table, with a progress bar, resumable."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from penstock.connect.client import Client
+from penstock.connect.urls import connect
+from penstock.errors import ServiceError, UsageError
+from penstock.events import loading
+from penstock.events.event_items import CHECKS, EventShape, shape_described, shape_of
+from penstock.events.row_files import count_hint, format_of
+from penstock.run.app_files import find_app_file, load_app
+
+
+def run(
+    table: Annotated[str, typer.Argument(help="The table to load into.")],
+    files: Annotated[list[Path], typer.Argument(help="CSV, JSON lines or Parquet; .gz is welcome.")],
+    url: Annotated[
+        str, typer.Option(help="file:./data, http://127.0.0.1:8000 or aws:REGION.")
+    ] = "http://127.0.0.1:8000",
+    app: Annotated[
+        Path | None, typer.Option(help="An application: its schema is checked and its times are normalised.")
+    ] = None,
+    type: Annotated[list[str] | None, typer.Option(help="Of a CSV column: amount=number. Repeat it.")] = None,
+    restart: Annotated[bool, typer.Option(help="Begin anew where a load was interrupted.")] = False,
+) -> None:
+    """Load files into a table; an interrupted load goes on where it stopped."""
+    types = _types(type or [])
+    for path in files:
+        if not path.is_file():
+            raise UsageError(f"{path} is not there")
+        format_of(path)
+    refused = 0
+    with connect(url) as client:
+        shape = _shape(client, table, app)
+        for path in files:
+            refused += _load(client, shape, path, types, resume=not restart)
+    if refused:
+        raise typer.Exit(1)
+
+
+def _types(given: Sequence[str]) -> dict[str, str]:
+    types: dict[str, str] = {}
+    for each in given:
+        name, equals, kind = each.partition("=")
+        if not equals or kind not in CHECKS:
+            raise UsageError(f"--type is COLUMN=TYPE with one of {', '.join(CHECKS)}, not {each!r}")
+        types[name] = kind
+    return types
+
+
+def _shape(client: Client, table: str, app: Path | None) -> EventShape:
+    if app is not None:
+        declared = load_app(find_app_file(app, Path.cwd()))
+        if table not in declared.tables:
+            raise UsageError(f"the application has no table {table!r}; it has {', '.join(declared.tables)}")
+        return shape_of(declared, declared.tables[table])
+    try:
+        return shape_described(client.describe_table(TableName=table)["Table"])
+    except ServiceError as error:
+        raise UsageError(f"table {table}: {error.message}") from error
+
+
+def _load(client: Client, shape: EventShape, path: Path, types: dict[str, str], *, resume: bool) -> int:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(path.name, total=count_hint(path), note="")
+
+        def tell(progress: loading.Progress) -> None:
+            note = f"{progress.refused:,} refused" if progress.refused else ""
+            bar.update(task, completed=progress.rows, note=note)
+
+        done = loading.load_file(client, shape, path, types=types, resume=resume, tell=tell)
+        bar.update(task, total=done.rows, completed=done.rows)
+    refusals = f", {done.refused:,} refused: {path.name}.refused.jsonl" if done.refused else ""
+    print(f"{path}: {done.stored:,} stored{refusals}")
+    return done.refused
