@@ -5,7 +5,7 @@ W1. What goes wrong follows from the seed and from the requests alone. A draw is
     poller in another thread changes nothing for the requests of the others.
 W2. Age is counted in writes, not in seconds: a replica that lags by three lacks the last three writes to its table
     or index. Seconds only end things, so that nothing lingers where no more requests come: `lag_s`, `slow_s`.
-W3. A chance of 0 switches a kind off. All of them at 0, it is an ordinary day.
+W3. A chance of 0 switches a kind off, and so does a limit of 0.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 from penstock.errors import UsageError
 
 _UNIT = 1 << 64
+_LARGEST = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -64,22 +65,29 @@ CHANCES = frozenset(
 
 
 def with_settings(weather: Weather, settings: Iterable[str]) -> Weather:
-    """The weather with settings of the form `kind=value`, as the command line gives them."""
-    kinds = {field.name: field.type for field in fields(Weather)}
+    """The weather with settings of the form `kind=value`, as the command line gives them; `all` is every chance."""
     changed: dict[str, Any] = {}
     for setting in settings:
-        name, equals, text = setting.partition("=")
+        name, _, text = setting.partition("=")
         name = name.strip().replace("-", "_")
-        if name not in kinds or not equals:
-            raise UsageError(f"{setting}: weather is KIND=VALUE, and KIND one of {', '.join(sorted(kinds))}")
-        try:
-            value = int(text) if kinds[name] == "int" else float(text)
-        except ValueError:
-            raise UsageError(f"{setting}: {text!r} is not a number") from None
-        if not 0 <= value <= (1 if name in CHANCES else 1 << 63):
-            raise UsageError(f"{setting}: {'a chance is from 0 to 1' if name in CHANCES else 'out of range'}")
-        changed[name] = value
+        if name == "all":
+            changed |= dict.fromkeys(CHANCES, _value("stale_reads", text, setting))
+        else:
+            changed[name] = _value(name, text, setting)
     return replace(weather, **changed)
+
+
+def _value(name: str, text: str, setting: str) -> float:
+    types = {field.name: field.type for field in fields(Weather)}
+    if name not in types:
+        raise UsageError(f"{setting}: weather is KIND=VALUE, and KIND one of all, {', '.join(types)}")
+    try:
+        value = int(text) if types[name] == "int" else float(text)
+    except ValueError:
+        raise UsageError(f"{setting}: {text!r} is not a number") from None
+    if not 0 <= value <= (1 if name in CHANCES else _LARGEST):
+        raise UsageError(f"{setting}: {'a chance is from 0 to 1' if name in CHANCES else 'out of range'}")
+    return value
 
 
 class Draws:

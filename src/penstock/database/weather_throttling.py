@@ -2,8 +2,8 @@
 
 H1. A partition serves so many units a second, of reads and of writes, and what is beyond is throttled: that is AWS's
     limit on a hot key, whatever the billing mode. It is the one kind of weather that follows the clock and no draw.
-H2. Units are those of the plan: each record written, base and index entries; of reads, the answer's size shared out
-    among the partitions that it was read from. A Scan reads many and heats none.
+H2. Units are those of the plan: each record written, base and index entries, and one for an item that stays as it
+    was; of reads, the answer's size shared out among the partitions that it was read from. A Scan heats none.
 """
 
 from __future__ import annotations
@@ -97,8 +97,12 @@ def _written(plan: Plan) -> Iterator[tuple[bytes, float]]:
     for key, record in plan.puts:
         if record:  # An entry of time to live is none of a partition's.
             yield key[:PREFIX_BYTES], write_units(items.size_of(record))
+    touched = {key for key, _ in plan.puts}.union(plan.deletes)
     for key in plan.deletes:
         yield key[:PREFIX_BYTES], 1.0
+    for key in plan.reads:
+        if key not in touched:
+            yield key[:PREFIX_BYTES], 1.0
 
 
 def _read(plan: Plan, consistent: bool) -> Iterator[tuple[bytes, float]]:
