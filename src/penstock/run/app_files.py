@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import traceback
 from pathlib import Path
 
 from penstock.app.application import App
 from penstock.errors import UsageError
 
 APP_FILE = "app.py"
+_TRACE_LINES_MAX = 12
 
 
 def find_app_file(given: Path | None, here: Path) -> Path:
@@ -40,6 +42,15 @@ def _declares(path: Path) -> bool:
         return False
 
 
+def _trace_of(error: BaseException, folder: Path) -> str:
+    """The user's own frames and the error: how we called their file is of no help."""
+    told = traceback.TracebackException.from_exception(error)
+    own = [frame for frame in told.stack if Path(frame.filename).is_relative_to(folder)]
+    told.stack = traceback.StackSummary.from_list(own)
+    lines = "".join(told.format(chain=False)).rstrip().splitlines()
+    return "\n".join(lines[-_TRACE_LINES_MAX:])
+
+
 def load_app(path: Path) -> App:
     """Run the file as a module, with its folder importable, and take the one App that it holds."""
     path = path.resolve()
@@ -51,7 +62,10 @@ def load_app(path: Path) -> App:
         raise UsageError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        raise UsageError(f"{path} does not load:\n{_trace_of(error, path.parent)}") from error
     found = {id(value): value for value in vars(module).values() if isinstance(value, App)}
     if len(found) != 1:
         says = "no application" if not found else f"{len(found)} applications"

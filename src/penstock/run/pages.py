@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import importlib.util
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +22,8 @@ from penstock.metrics.exposition import CONTENT_TYPE, text
 from penstock.metrics.registry import Registry
 from penstock.models import registry
 from penstock.run.declared_tables import ensure_tables
-from penstock.run.settings import HOST, Settings
+from penstock.run.forwarding import Forwarding
+from penstock.run.settings import HOST, TOKEN_VARIABLE, Settings
 from penstock.serving import inference_log
 from penstock.serving.http import build_app
 from penstock.serving.store import AsyncStore, ClientStore, EndpointStore
@@ -42,11 +46,34 @@ def build(
     pages.add_api_route(
         "/metrics", lambda: Response(text(metrics), media_type=CONTENT_TYPE), include_in_schema=False
     )
+    _mount_console(pages, app, settings, store, client, metrics)
+    if app.http_handlers:
+        token = os.environ.pop(TOKEN_VARIABLE, "")
+        pages.mount("/", Forwarding(app.http_handlers, settings.handlers_url, token))
     return pages
 
 
 async def _health() -> dict[str, str]:
     return {"status": "ok"}
+
+
+def _mount_console(
+    pages: FastAPI, app: App, settings: Settings, store: AsyncStore, client: Client, metrics: Registry
+) -> None:
+    if importlib.util.find_spec("penstock.console.pages") is None:
+        return
+    console = importlib.import_module("penstock.console.pages")
+    context = importlib.import_module("penstock.console.context").Context(
+        app,
+        store,
+        client,
+        api_url=settings.api_url,
+        lake_url=settings.lake_url,
+        boards=settings.boards_folder,
+        models=settings.models_folder,
+        metrics=metrics,
+    )
+    console.mount(pages, context)
 
 
 def make_tables(app: App, client: Client) -> None:

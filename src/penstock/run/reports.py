@@ -50,7 +50,7 @@ def decode(line: bytes) -> Report:
 class Reporter:
     """The writing end. Without a pipe (a process started by hand) it tells nobody and nothing is wrong."""
 
-    def __init__(self, descriptor: int | None, orphaned: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, descriptor: int | None, orphaned: Callable[[], object] = lambda: None) -> None:
         self._descriptor = descriptor
         self.orphaned = orphaned
 

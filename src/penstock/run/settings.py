@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -9,6 +10,7 @@ from typing import Literal
 import msgspec
 
 HOST = "127.0.0.1"
+TOKEN_VARIABLE = "PENSTOCK_WORKER_TOKEN"  # In the environment: a command line can be read by every user.
 
 PortSetting = Literal["api_port", "app_port", "lake_port"]
 
@@ -24,6 +26,7 @@ class Settings:
     lake_port: int = 8181
     store: str | None = None  # Another endpoint in place of the engine: http://… or aws:REGION.
     lake: str | None = None  # Where the lake lies; None: beside the data.
+    handlers_port: int = 0  # Between the app and the worker.
 
     @property
     def api_url(self) -> str:
@@ -36,6 +39,15 @@ class Settings:
     @property
     def lake_url(self) -> str:
         return f"http://{HOST}:{self.lake_port}"
+
+    @property
+    def handlers_url(self) -> str:
+        return f"http://{HOST}:{self.handlers_port}"
+
+    @property
+    def boards_folder(self) -> Path:
+        """Boards belong to the application, and are kept with its source."""
+        return self.app_file.parent / "boards"
 
     @property
     def lake_location(self) -> str:
@@ -54,6 +66,18 @@ def with_port(settings: Settings, which: PortSetting, port: int) -> Settings:
             return replace(settings, app_port=port)
         case "lake_port":
             return replace(settings, lake_port=port)
+
+
+def with_free_ports(settings: Settings) -> Settings:
+    """Ports that one process listens on and another must know before: chosen now, of those that are free."""
+    lake_port = settings.lake_port or _free_port()
+    return replace(settings, lake_port=lake_port, handlers_port=settings.handlers_port or _free_port())
+
+
+def _free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
 
 
 def to_text(settings: Settings) -> str:

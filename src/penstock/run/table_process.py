@@ -33,6 +33,8 @@ from penstock.server.counters import Counters
 from penstock.server.open_files import raise_file_limit
 from penstock.server.serve import serve
 
+_OTHERS_END_S = 5.0
+
 log = logging.getLogger("penstock.table")
 
 
@@ -62,7 +64,8 @@ def main(settings: Settings, reporter: Reporter) -> None:
 async def _run(settings: Settings, app: App, reporter: Reporter, claim: Claim | None) -> None:
     loop = asyncio.get_running_loop()
     running = Running(settings, app, reporter, asyncio.Event())
-    reporter.orphaned = running.stop.set
+    # The worker and the lake see that the supervisor is gone as well, and what they still have to write comes here.
+    reporter.orphaned = lambda: loop.call_later(_OTHERS_END_S, running.stop.set)
     loop.add_signal_handler(signal.SIGTERM, running.stop.set)
     beating = asyncio.create_task(_beat(reporter))
     try:

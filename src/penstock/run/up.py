@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import signal
 import time
 from collections.abc import Mapping, Sequence
 
 from penstock.run.extras import has
 from penstock.run.journal import Journal
-from penstock.run.settings import Settings
+from penstock.run.settings import TOKEN_VARIABLE, Settings, with_free_ports
 from penstock.run.state import Picture, ProcessState, UpLock
 from penstock.run.supervisor import LAKE, WORKER, Role, Supervisor, Watcher
 
@@ -57,7 +58,7 @@ class Up:
         self._lock = UpLock(settings.data)
         self._journal = Journal(settings.data, picture)
         self._watchers = [*watchers, self._journal]
-        self._first = settings
+        self._first = with_free_ports(settings)
         self._supervisor: Supervisor | None = None
 
     @property
@@ -74,7 +75,10 @@ class Up:
 
     async def _run(self) -> str | None:
         others: tuple[Role, ...] = (WORKER, LAKE) if has("lake") else (WORKER,)
-        self._supervisor = Supervisor(self._first, Everybody(self._watchers), others=others)
+        environment = {**os.environ, TOKEN_VARIABLE: secrets.token_urlsafe(24)}
+        self._supervisor = Supervisor(
+            self._first, Everybody(self._watchers), others=others, environment=environment
+        )
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._supervisor.stop)

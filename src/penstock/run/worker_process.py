@@ -11,7 +11,7 @@ from penstock.events.worker import Worker
 from penstock.run.app_files import load_app
 from penstock.run.process import keep_beating, stop_event
 from penstock.run.reports import BEAT_S, Reporter
-from penstock.run.settings import Settings
+from penstock.run.settings import TOKEN_VARIABLE, Settings
 from penstock.run.tasks import TaskRunner
 
 _TASKS_END_S = 10.0
@@ -28,7 +28,8 @@ def main(settings: Settings, reporter: Reporter) -> None:
     with connect(settings.api_url) as client:
         app.bind(client)
         tasks = TaskRunner(app.tasks.values(), client, settings, reporter, stop)
-        worker = Worker(app, client)
+        token = os.environ.pop(TOKEN_VARIABLE, None)
+        worker = Worker(app, client, http_port=settings.handlers_port, http_token=token)
         worker.start()
         tasks.start()
         reporter.ready({})

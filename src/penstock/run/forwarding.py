@@ -1,0 +1,116 @@
+"""HTTP handlers of the application, reached from its own address: requests go on to the worker, where a user's Python runs.
+
+Everything that no route of ours takes comes here. What no declared handler takes is 404 without a word to the worker. A
+worker that is starting again is a 503 with Retry-After: the caller may try again, the handler did not run. One that broke
+off in the middle is a 502: it may have run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+import httptools
+from starlette.requests import Request as HttpRequest
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from penstock.app.handlers import HttpHandler
+from penstock.events.http_door import TOKEN_HEADER
+from penstock.events.proxy import BODY_BYTES_MAX, Routes
+
+ANSWER_S_MAX = 900.0  # Lambda's longest call.
+_READ_BYTES = 256 * 1024
+# They belong to one connection, and this is another.
+_HOP = frozenset(
+    {"connection", "keep-alive", "transfer-encoding", "te", "upgrade", "content-length", "host", TOKEN_HEADER}
+)
+
+
+class Forwarding:
+    """An ASGI application in front of the worker's listener."""
+
+    def __init__(self, handlers: Iterable[HttpHandler], worker_url: str, token: str) -> None:
+        self._routes = Routes(handlers)
+        parts = urlsplit(worker_url)
+        self._host, self._port = parts.hostname or "127.0.0.1", parts.port or 0
+        self._token = token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        request = HttpRequest(scope, receive)
+        answer = await self._answer(request)
+        await answer(scope, receive, send)
+
+    async def _answer(self, request: HttpRequest) -> Response:
+        path = request.scope.get("raw_path", b"").split(b"?")[0].decode("latin-1") or request.url.path
+        if self._routes.match(request.method, path) is None:
+            return JSONResponse(
+                {"error": "NotFound", "message": f"nothing answers {request.method} {path}"}, 404
+            )
+        body = await request.body()
+        if len(body) > BODY_BYTES_MAX:
+            return JSONResponse({"message": "Request Too Long"}, 413)
+        try:
+            reader, writer = await asyncio.open_connection(self._host, self._port)
+        except OSError:
+            return JSONResponse({"message": "Service Unavailable"}, 503, {"retry-after": "1"})
+        try:
+            writer.write(self._head(request, path, len(body)) + body)
+            return await asyncio.wait_for(_read_answer(reader, request.method), ANSWER_S_MAX)
+        except (OSError, EOFError, TimeoutError, httptools.HttpParserError):
+            return JSONResponse({"message": "Internal server error"}, 502)
+        finally:
+            writer.close()
+
+    def _head(self, request: HttpRequest, path: str, length: int) -> bytes:
+        query = request.url.query
+        lines = [
+            f"{request.method} {path}{'?' + query if query else ''} HTTP/1.1",
+            f"host: {request.headers.get('host', '')}",
+            f"{TOKEN_HEADER}: {self._token}",
+            f"content-length: {length}",
+            "connection: close",
+            *(f"{name}: {value}" for name, value in request.headers.items() if name not in _HOP),
+        ]
+        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+class _Answer:
+    """What httptools calls with the parts of the worker's answer."""
+
+    def __init__(self) -> None:
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.body = bytearray()
+        self.complete = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name, value))
+
+    def on_body(self, part: bytes) -> None:
+        self.body += part
+
+    def on_message_complete(self) -> None:
+        self.complete = True
+
+
+async def _read_answer(reader: asyncio.StreamReader, method: str) -> Response:
+    answer = _Answer()
+    parser = httptools.HttpResponseParser(answer)
+    while not answer.complete:
+        part = await reader.read(_READ_BYTES)
+        if not part:
+            # The length of an answer to HEAD announces a body that never comes.
+            if method == "HEAD" and answer.headers:
+                break
+            raise EOFError
+        parser.feed_data(part)
+    told = Response(bytes(answer.body), parser.get_status_code())
+    told.raw_headers = [
+        (name.lower(), value) for name, value in answer.headers if name.lower().decode("latin-1") not in _HOP
+    ]
+    if method != "HEAD":
+        told.raw_headers.append((b"content-length", str(len(answer.body)).encode()))
+    return told
