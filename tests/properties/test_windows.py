@@ -116,6 +116,19 @@ def _time_text(instant: int, form: int) -> str:
     return text
 
 
+# The question is asked at, just before and just after the moment at which some event enters or leaves a window.
+_after = st.one_of(
+    st.sampled_from([days * DAY_US + by for days in (0, *WINDOWS_DAYS) for by in (-1, 0, 1)]), _offsets
+)
+
+
+def _near(events: Sequence[Any], chosen: int, after: int) -> int:
+    """A moment so much after one of the events, or after now."""
+    puts = [event for event in events if not isinstance(event, str)]
+    instant = _instant(puts[chosen % len(puts)]["at"]) if puts else None
+    return (NOW_US if instant is None else instant) + after
+
+
 @st.composite
 def _events(draw: st.DrawFn) -> dict[str, Any]:
     instant = NOW_US - draw(_offsets)
@@ -244,16 +257,16 @@ def _database() -> tuple[MemoryDatabase, MemoryClient]:
 # Why: one definition of each feature, held against another that shares no code with it: edges of windows to the microsecond,
 # every form of a time, duplicates of an instant, numbers that float64 cannot hold, values of the wrong kind.
 @settings(max_examples=150, deadline=None)
-@given(st.lists(_events(), max_size=25), _offsets)
+@given(st.lists(_events(), max_size=25), st.integers(0, 24), _after)
 def test_features_read_from_the_index_are_what_the_reference_says(
-    events: list[dict[str, Any]], back: int
+    events: list[dict[str, Any]], chosen: int, after: int
 ) -> None:
     _, client = _database()
     held: dict[str, dict[str, Any]] = {}
     for event in events:
         APP.tables["Events"].put(event)
         held[event["id"]] = event
-    at_us = NOW_US - back
+    at_us = _near(events, chosen, after)
     values, _ = features_of(client.query, Reader(PLAN), {"S": "w"}, at_us, {})
     expected = {
         name: _reference(feature, list(held.values()), at_us)
@@ -269,9 +282,9 @@ _changes = st.lists(st.one_of(_events(), st.sampled_from("abcdefghij")), min_siz
 # Why: training must see what serving saw. Events are corrected (same id, other time or amount), deleted and late; each answer
 # given on the way is asked for again at the end, at the position that it was given.
 @settings(max_examples=100, deadline=None)
-@given(_changes, st.lists(_offsets, min_size=1, max_size=4))
+@given(_changes, st.lists(st.tuples(st.integers(0, 29), _after), min_size=1, max_size=4))
 def test_offline_gives_the_bits_that_online_gave_at_that_position(
-    changes: list[Any], backs: list[int]
+    changes: list[Any], moments: list[tuple[int, int]]
 ) -> None:
     db, client = _database()
     reader = Reader(PLAN)
@@ -281,9 +294,10 @@ def test_offline_gives_the_bits_that_online_gave_at_that_position(
             APP.tables["Events"].delete(who="w", id=change)
         else:
             APP.tables["Events"].put(change)
-        for back in backs:
-            values, _ = features_of(client.query, reader, {"S": "w"}, NOW_US - back, {})
-            given_then.append((NOW_US - back, db.database.view.last_sequence(), values))
+        for chosen, after in moments:
+            at_us = _near(changes, chosen, after)
+            values, _ = features_of(client.query, reader, {"S": "w"}, at_us, {})
+            given_then.append((at_us, db.database.view.last_sequence(), values))
         db.clock.advance(0.5)
     past = Past(PLAN, {"Events": stream_changes(client, APP.tables["Events"])})
     for at_us, position, values in given_then:

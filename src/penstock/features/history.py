@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import orjson
 
@@ -67,6 +67,7 @@ class StreamClient(Protocol):
     """The streams half of a client."""
 
     def scan(self, **request: Any) -> dict[str, Any]: ...
+    def query(self, **request: Any) -> dict[str, Any]: ...
     def list_streams(self, **request: Any) -> dict[str, Any]: ...
     def describe_stream(self, **request: Any) -> dict[str, Any]: ...
     def get_shard_iterator(self, **request: Any) -> dict[str, Any]: ...
@@ -171,6 +172,51 @@ def _change(record: Mapping[str, Any], table: Table) -> Change:
         told.get("NewImage"),
         told.get("OldImage"),
     )
+
+
+def versions_of_entity(
+    history: Sql | StreamClient, table: Table, entity: str, value: Mapping[str, str]
+) -> list[Version]:
+    """The history of one entity's events: what a replay needs of it."""
+    wanted = dict(value)
+    if hasattr(history, "sql"):
+        [(kind, text)] = wanted.items()
+        quoted = text.replace("'", "''")
+        path = f"$.{entity}.{kind}"
+        query = (
+            lake_sql(table)
+            + f" WHERE new_image ->> '{path}' = '{quoted}' OR old_image ->> '{path}' = '{quoted}'"
+        )
+        found = _raw_rows(cast(Sql, history).sql(query).table.to_pylist())
+        return [version for version in versions(found) if version.item.get(entity) == wanted]
+    client = history
+    existing = [(key_text(table, item), item) for item in _items_of(client, table, entity, wanted)]
+    changes = [
+        change
+        for change in _records(client, table)
+        if any(image is not None and image.get(entity) == wanted for image in (change.new, change.old))
+    ]
+    return [version for version in versions(changes, existing) if version.item.get(entity) == wanted]
+
+
+def _items_of(
+    client: StreamClient, table: Table, entity: str, value: Mapping[str, str]
+) -> Iterator[dict[str, Any]]:
+    """The entity's items now, by the table's key or an index on it."""
+    request: dict[str, Any] = {
+        "TableName": table.name,
+        "KeyConditionExpression": "#p = :p",
+        "ExpressionAttributeNames": {"#p": entity},
+        "ExpressionAttributeValues": {":p": dict(value)},
+    }
+    if table.partition_key != entity:
+        request["IndexName"] = next(name for name, keys in table.indexes.items() if keys.partition == entity)
+    while True:
+        page = client.query(**request)
+        yield from page["Items"]
+        if "LastEvaluatedKey" not in page:
+            return
+        request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
 
 # -- From the lake --

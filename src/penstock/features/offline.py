@@ -63,7 +63,14 @@ class Past:
             held.setdefault(entity, _Entity()).rows.append((row[0], row, version))
         return held
 
-    def rows(self, number: int, entity: Mapping[str, Any], at_us: int, position: int | None) -> list[Row]:
+    def rows(
+        self,
+        number: int,
+        entity: Mapping[str, Any],
+        at_us: int,
+        position: int | None,
+        known_us: int | None = None,
+    ) -> list[Row]:
         """What the source's table held of the entity's events until t, in order of their instants."""
         key = token(dict(entity))
         found = None if key is None else self._held[number].get(key)
@@ -75,7 +82,11 @@ class Past:
         if not any(measure.window_us is None for measure in source.measures):
             low = bisect_right(found.instants, at_us - max(m.window_us or 0 for m in source.measures))
         high = bisect_right(found.instants, at_us)
-        return [row for _, row, version in found.rows[low:high] if version.known_at(position, at_us)]
+        return [
+            row
+            for _, row, version in found.rows[low:high]
+            if version.known_at(position, at_us if known_us is None else known_us)
+        ]
 
     def features(
         self,
@@ -83,9 +94,10 @@ class Past:
         at_us: int,
         position: int | None = None,
         given: Mapping[str, float | None] | None = None,
+        known_us: int | None = None,
     ) -> Values:
-        """Features as known at a position, or at t. Transforms are left null: see `definition.transform`."""
+        """Features as known at a position, at a time, or else at t itself. Transforms are left null: see `definition.transform`."""
         measured: dict[str, Value] = {}
         for number, source in enumerate(self.plan.sources):
-            measure_rows(source, self.rows(number, entity, at_us, position), at_us, measured)
+            measure_rows(source, self.rows(number, entity, at_us, position, known_us), at_us, measured)
         return assemble(self.plan, measured, given or dict.fromkeys(self.plan.requested))

@@ -127,7 +127,7 @@ def training_set(
 def read_history(history: Sql | StreamClient, table: Table) -> list[Version]:
     if hasattr(history, "sql"):
         return lake_changes(cast(Sql, history), table)
-    return stream_changes(cast(StreamClient, history), table)
+    return stream_changes(history, table)
 
 
 def _label_plan(features: FeatureSet, label: Ahead) -> Plan:

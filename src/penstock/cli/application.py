@@ -1,0 +1,63 @@
+"""What the commands about predictions share: finding the application, its store, its models and its lake."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from penstock.app.application import App
+from penstock.connect.client import Client
+from penstock.connect.urls import connect
+from penstock.models.artifacts import ArtifactFolder
+from penstock.models.registry import Registry
+from penstock.run.app_files import find_app_file, load_app
+
+AppFile = Annotated[
+    Path | None,
+    typer.Option("--app", help="The application's file or folder; app.py here where it is not said."),
+]
+Data = Annotated[Path, typer.Option(help="The application's data directory.")]
+Store = Annotated[
+    str | None, typer.Option(help="Where the tables are, if not in --data: http://… or aws:REGION.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
+
+
+@dataclass
+class Opened:
+    """An application with its store open. Close the client when done."""
+
+    app: App
+    client: Client
+    registry: Registry
+    data: Path
+
+    def __enter__(self) -> Opened:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
+
+    def lake(self) -> Any | None:
+        """The lake beside the data, where there is one."""
+        folder = self.data / "lake"
+        if not folder.is_dir():
+            return None
+        # DuckDB and pyarrow take a while to load, and most questions need neither.
+        return importlib.import_module("penstock.sql.lake").open_lake(f"file:{folder}")
+
+
+def open_registry(data: Path, store: str | None) -> tuple[Client, Registry]:
+    client = connect(store or f"file:{data}")
+    return client, Registry(client, ArtifactFolder(data / "models"))
+
+
+def open_application(app_file: Path | None, data: Path, store: str | None) -> Opened:
+    app = load_app(find_app_file(app_file, Path.cwd()))
+    client, registry = open_registry(data, store)
+    app.bind(client)
+    return Opened(app, client, registry, data)

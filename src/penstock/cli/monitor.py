@@ -1,0 +1,83 @@
+"""`penstock monitor`: is the model still right? Drift, skew, latency and live accuracy of a predictor."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+
+from penstock.app.application import seconds
+from penstock.cli.application import AppFile, AsJson, Data, Store, open_application
+from penstock.cli.output import print_json, print_table
+from penstock.serving.monitor import Monitor, Report
+
+ALERTED = 1
+
+
+def run(
+    predictor: Annotated[str, typer.Argument(help="A predictor that the application declares.")],
+    since: Annotated[str, typer.Option(help="How far back: 30m, 24h, 7d.")] = "24h",
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            help="What came true: JSON lines with label, and requestId or the entity's id as `entity`."
+        ),
+    ] = None,
+    skew_rows: Annotated[int, typer.Option(help="So many of the latest are recomputed.", min=0)] = 100,
+    webhook: Annotated[str | None, typer.Option(help="Alerts are posted here as JSON.")] = None,
+    app: AppFile = None,
+    data: Data = Path("data"),
+    store: Store = None,
+    json: AsJson = False,
+) -> None:
+    """Hold the log of a while against training, history and labels. Exit code 1 where a bound is passed.
+
+    Example: `penstock monitor will_buy --since 24h --webhook https://example.com/hook`
+    """
+    to_us = time.time_ns() // 1000
+    from_us = to_us - int(seconds(since) * 1_000_000)
+    with open_application(app, data, store) as opened:
+        monitor = Monitor(opened.app, opened.client, opened.registry, lake=opened.lake(), webhook=webhook)
+        report = monitor.report(predictor, from_us, to_us, labels=_labels(labels), skew_rows=skew_rows)
+        monitor.keep(report)
+    if json:
+        print_json(report.as_json())
+    else:
+        _show(report)
+    if report.alerts:
+        raise typer.Exit(ALERTED)
+
+
+def _labels(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    lines = [orjson.loads(line) for line in path.read_bytes().splitlines() if line.strip()]
+    return {str(line.get("requestId", line.get("entity"))): line["label"] for line in lines}
+
+
+def _show(report: Report) -> None:
+    told = report.as_json()
+    print(f"{report.predictor}: {report.rows:,} predictions from {told['from'][:19]} to {told['to'][:19]}")
+    for name in ("by_version", "by_prediction", "latency_ms", "skew", "live"):
+        if told[name]:
+            print(f"  {name.replace('_', ' ')}: {told[name]}")
+    print_table(
+        ("feature", "PSI", "KS", "nulls", "nulls in training"),
+        [
+            (
+                name.lstrip("/"),
+                f"{each['psi']:.3f}",
+                f"{each['ks']:.3f}",
+                f"{each['null_rate']:.1%}",
+                f"{each['null_rate_trained']:.1%}",
+            )
+            for name, each in report.drift.items()
+        ],
+    )
+    for alert in report.alerts:
+        print(f"ALERT {alert.message}")
+    if not report.alerts:
+        print("nothing is above its bound")

@@ -1,0 +1,300 @@
+"""Campaigns into a file, over a blocking client: bounded memory, resumable after a stop, nothing lost and nothing doubled.
+
+    out.parquet.parts/00000017.parquet    the rows of some neighbours in the index, in its order; the last entity in its metadata
+    out.parquet                           all of them, once the walk has reached its end
+
+B1. A part is written whole and then renamed: what is there is complete. A run that resumes goes on behind the last entity of
+    the last part, at the same instant t, which the first run left in `asked.json`.
+B2. The index is sorted by the entity, so behind one key means behind all its entries (C1 of campaign.py).
+B3. Throttled requests are asked again until they answer; what has no answer then ends the run with an error, never with a gap.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from penstock.app.predictors import Predictor
+from penstock.errors import ServiceError, UsageError
+from penstock.features.definition import Plan, Values, assemble, compile_set, request_values, transform
+from penstock.features.instants import text_of
+from penstock.features.online import Reader, entity_value, read
+from penstock.features.tiles import TileReader
+from penstock.models.prediction import Model, Prediction, decide_all
+from penstock.models.registry import Version
+from penstock.serving.campaign import (
+    ATTEMPTS_MAX,
+    PAUSE_S,
+    PAUSE_S_MAX,
+    THROTTLED,
+    campaign_index,
+    first_page,
+)
+
+PART_ROWS = 50_000
+CHUNK = 512
+_LAST = b"penstock.last-entity"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a watcher is told."""
+
+    done: int
+    rate: float
+    entity: str
+
+
+class Bulk:
+    """One predictor over a client (any of penstock.connect)."""
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        client: Any,
+        version: Version,
+        model: Model,
+        *,
+        threads: int = 8,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.predictor, self.version, self.model = predictor, version, model
+        self.plan: Plan = compile_set(predictor.features)
+        self.walk = campaign_index(
+            self.plan, predictor.features.source, predictor.campaign_by, predictor.name
+        )
+        self._client, self._sleep = client, sleep
+        self._reader = Reader(self.plan)
+        self._tiles = None if self.plan.tiles is None else TileReader(self.plan)
+        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+        self.capacity = 0.0
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def patiently(self, call: Callable[..., dict[str, Any]], request: Mapping[str, Any]) -> dict[str, Any]:
+        """B3."""
+        pause_s = PAUSE_S
+        for attempt in range(ATTEMPTS_MAX):
+            try:
+                return call(**request)
+            except ServiceError as error:
+                if error.code not in THROTTLED or attempt == ATTEMPTS_MAX - 1:
+                    raise
+            self._sleep(pause_s)
+            pause_s = min(pause_s * 2, PAUSE_S_MAX)
+        raise AssertionError("the last attempt returns or raises")
+
+    def entities(self, value: str, after: str | None = None) -> Iterator[str]:
+        """Distinct entities of the campaign, in the index' order."""
+        key = {self.walk.table.key_types.get(self.walk.by, "S"): value}
+        behind = None if after is None else {self.plan.entity_type: after}
+        request = first_page(self.walk, key, behind)
+        last: str | None = None
+        while True:
+            page = self.patiently(self._client.query, request)
+            for item in page["Items"]:
+                id_ = str(next(iter(item[self.walk.entity].values())))
+                if id_ != last:
+                    last = id_
+                    yield id_
+            if "LastEvaluatedKey" not in page:
+                return
+            request = {**request, "ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+    def features(self, ids: Sequence[str], at_us: int, given: Mapping[str, float | None]) -> list[Values]:
+        """Features of many entities: from tiles by their full keys where there are tiles, otherwise one Query each."""
+        if self._tiles is not None:
+            measured = self._tiles.read_many(
+                lambda action, request: self.patiently(getattr(self._client, action), request), ids, at_us
+            )
+        else:
+            ask = self._one(at_us)
+            measured = list(self._pool.map(ask, ids)) if self._pool is not None else [ask(id_) for id_ in ids]
+        rows = [assemble(self.plan, each, given) for each in measured]
+        return [transform(self.plan, row) for row in rows] if self.plan.has_python else rows
+
+    def _one(self, at_us: int) -> Callable[[str], Values]:
+        def query(**request: Any) -> dict[str, Any]:
+            return self.patiently(self._client.query, request)
+
+        def ask(id_: str) -> Values:
+            return read(query, self._reader, entity_value(self.plan, id_), at_us).measured
+
+        return ask
+
+    def predict(self, rows: Sequence[Values]) -> list[Prediction]:
+        matrix = numpy.array(self.model.signature.matrix(rows), dtype=float)
+        threshold = self.predictor.threshold
+        return decide_all(
+            self.model.score(matrix), self.version.threshold if threshold is None else threshold
+        )
+
+    def run(
+        self,
+        value: str,
+        out: Path,
+        *,
+        at_us: int,
+        given: Mapping[str, Any] | None = None,
+        watch: Callable[[Progress], None] = lambda progress: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> int | None:
+        """All of the campaign into `out`; how many, or None where `stop` said so: the next run goes on from there."""
+        parts = _Parts(out)
+        asked = parts.begin(
+            {
+                "predictor": self.predictor.name,
+                "model": self.version.name,
+                "by": self.walk.by,
+                "value": value,
+                "at_us": at_us,
+                "given": dict(given or {}),
+            }
+        )
+        values = request_values(self.plan, asked["given"])
+        done, after = parts.done()
+        began_s, before = time.monotonic(), done
+        pending: list[dict[str, Any]] = []
+        chunk: list[str] = []
+
+        def finish_chunk() -> None:
+            if chunk:
+                pending.extend(self._rows(chunk, asked["at_us"], values))
+                passed_s = max(time.monotonic() - began_s, 1e-9)
+                watch(Progress(done + len(pending), (done + len(pending) - before) / passed_s, chunk[-1]))
+                chunk.clear()
+
+        for id_ in self.entities(value, after):
+            chunk.append(id_)
+            if len(chunk) == CHUNK:
+                finish_chunk()
+                if len(pending) >= PART_ROWS or stop():
+                    parts.add(pending, self.plan.entity_name)
+                    done += len(pending)
+                    pending = []
+                    if stop():
+                        return None
+        finish_chunk()
+        parts.add(pending, self.plan.entity_name)
+        return parts.finish(self.plan.entity_name)
+
+    def _rows(
+        self, ids: Sequence[str], at_us: int, values: Mapping[str, float | None]
+    ) -> list[dict[str, Any]]:
+        predictions = self.predict(self.features(ids, at_us, values))
+        return [
+            {
+                self.plan.entity_name: id_,
+                "prediction": _shown(p),
+                "probability": p.probability,
+                "modelVersion": str(self.version.number),
+                "asOf": text_of(at_us),
+            }
+            for id_, p in zip(ids, predictions, strict=True)
+        ]
+
+
+def _shown(prediction: Prediction) -> str:
+    return str(prediction.label)
+
+
+class _Parts:
+    """The parts of one output file (B1)."""
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+        self._folder = out.with_name(out.name + ".parts")
+
+    def begin(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """What the first run asked for. Another campaign is not mixed into its parts."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        note = self._folder / "asked.json"
+        if not note.exists():
+            _write_whole(note, orjson.dumps(asked))
+            return asked
+        held: dict[str, Any] = orjson.loads(note.read_bytes())
+        if {**held, "at_us": 0} != {**asked, "at_us": 0}:
+            raise UsageError(
+                f"{self._folder} holds parts of another campaign ({held['predictor']}, {held['model']}, "
+                f"{held['by']}={held['value']}); finish that one, or remove the folder"
+            )
+        return held
+
+    def _paths(self) -> list[Path]:
+        return sorted(self._folder.glob("*.parquet"))
+
+    def done(self) -> tuple[int, str | None]:
+        """Rows written, and the last entity among them."""
+        paths = self._paths()
+        if not paths:
+            return 0, None
+        metadata = [pq.read_metadata(path) for path in paths]
+        last = pq.read_schema(paths[-1]).metadata[_LAST].decode()
+        return sum(each.num_rows for each in metadata), last
+
+    def add(self, rows: list[dict[str, Any]], entity: str) -> None:
+        if not rows:
+            return
+        table = pa.Table.from_pylist(rows, schema=_schema(entity))
+        table = table.replace_schema_metadata({_LAST: rows[-1][entity].encode()})
+        path = self._folder / f"{len(self._paths()):08d}.parquet"
+        fresh = path.with_suffix(".new")
+        pq.write_table(table, fresh)
+        _sync(fresh)
+        fresh.replace(path)
+
+    def finish(self, entity: str) -> int:
+        """Join the parts, a part in memory at a time; only then do they go."""
+        fresh = self._out.with_name(self._out.name + ".new")
+        rows = 0
+        with pq.ParquetWriter(fresh, _schema(entity)) as writer:
+            for path in self._paths():
+                part = pq.read_table(path).replace_schema_metadata(None)
+                writer.write_table(part)
+                rows += part.num_rows
+        _sync(fresh)
+        fresh.replace(self._out)
+        for path in self._paths():
+            path.unlink()
+        (self._folder / "asked.json").unlink()
+        self._folder.rmdir()
+        return rows
+
+
+def _schema(entity: str) -> pa.Schema:
+    return pa.schema(
+        [
+            (entity, pa.string()),
+            ("prediction", pa.string()),
+            ("probability", pa.float64()),
+            ("modelVersion", pa.string()),
+            ("asOf", pa.string()),
+        ]
+    )
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    fresh = path.with_suffix(".new")
+    fresh.write_bytes(content)
+    _sync(fresh)
+    fresh.replace(path)
+
+
+def _sync(path: Path) -> None:
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
