@@ -38,7 +38,8 @@ def run(request: Request, context: Context) -> Slices:
         position = position_of(table, index, start)
         if not lower <= position < upper:
             raise errors.validation(
-                "The provided starting key is outside query boundaries based on provided conditions"
+                "The provided starting key is invalid: Invalid ExclusiveStartKey. Please use ExclusiveStartKey with "
+                f"correct Segment. TotalSegments: {total} Segment: {segment}"
             )
         lower = position + b"\0"
     page = yield from read_page(
