@@ -22,9 +22,9 @@ from penstock.connect.urls import connect
 from penstock.errors import PenstockError
 from penstock.lake import upkeep
 from penstock.lake.api import open_api
+from penstock.lake.clock import SystemClock
 from penstock.lake.iceberg.catalog import LocalCatalog, TableCommit
 from penstock.lake.iceberg.warehouse import Warehouse, open_warehouse
-from penstock.lake.process import SystemClock
 from penstock.lake.sink import TableSink
 from penstock.sql.lake import Lake
 from penstock.testing.seeds import replayable, seeds

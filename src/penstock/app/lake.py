@@ -32,3 +32,4 @@ class Delivery:
     name: str
     buffer_bytes: int = 4 << 20
     buffer_s: float = 5.0
+    id_field: str | None = None  # The attribute that names a record; put again, it is taken once.

@@ -29,6 +29,9 @@ def run(
         Path | None, typer.Option("--output", "-o", help="A file in place of the screen.")
     ] = None,
     rows: Annotated[int, typer.Option(help="At most so many rows.", min=1)] = 1_000_000,
+    into: Annotated[
+        str | None, typer.Option(help="Make this table of the rows, such as curated.daily, in one commit.")
+    ] = None,
     seconds: Annotated[float, typer.Option(help="At most so long.", min=0.01)] = 300.0,
 ) -> None:
     """Ask the lake in SQL: raw.TABLE is every change, current.TABLE each item's latest state."""
@@ -37,6 +40,10 @@ def run(
     if format == "parquet" and output is None and sys.stdout.isatty():
         raise UsageError("parquet is not for the screen: add --output FILE, or redirect")
     text = sys.stdin.read() if query == "-" else query
+    if into is not None:
+        open_lake(lake).into(into, text)
+        print(f"{into} is made")
+        return
     result = _ask(open_lake(lake), text, rows, seconds)
     if format == "table":
         _show(result, output)

@@ -13,13 +13,14 @@ from collections.abc import Iterator, Mapping, Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from penstock.lake.cells import build, misfits
-from penstock.lake.evolution import EXTRA, KEY, SEQUENCE, Columns
-from penstock.lake.iceberg.schemas import columns_of, grown
+from penstock.lake.cells import misfits
+from penstock.lake.evolution import KEY, SEQUENCE, Columns
+from penstock.lake.iceberg.schemas import columns_of
 from penstock.lake.iceberg.table import Commit, IcebergTable
 from penstock.lake.key_index import KeyIndex, hash_keys
 from penstock.lake.progress import POSITION, Position, decode
 from penstock.lake.rows import REMOVE, Change
+from penstock.lake.typed_rows import typed_rows
 
 
 class CurrentState:
@@ -59,6 +60,13 @@ class CurrentState:
             keys = pq.read_table(self.table.open_input(path), columns=[KEY]).column(KEY).to_pylist()
             yield from (key for row, key in enumerate(keys) if row not in gone)
 
+    def forget_all(self) -> None:
+        """Start over: no rows, position zero. The columns stay, because nothing is ever dropped."""
+        self.table.commit(
+            Commit(remove={*self.table.data, *self.table.deletes}, properties={POSITION: Position().encode()})
+        )
+        self._index = None
+
     def refusal(self, change: Change) -> str | None:
         """Why a change does not land here, or None."""
         if change.refused is not None or change.new is None or not self.columns.declared:
@@ -74,15 +82,15 @@ class CurrentState:
         ]
         commit = Commit(properties={POSITION: position.encode()})
         commit.summary = {"penstock.to-ordinal": str(position.offset)}
-        rows = self._rows(upserts)
-        schema = None
-        if self.columns.added:
-            metadata = self.table.table.metadata
-            schema = commit.schema = grown(
-                self.table.schema, metadata.last_column_id, self.table.next_schema_id(), self.columns.added
-            )
+        own = {
+            KEY: pa.array([change.key for change in upserts], pa.string()),
+            SEQUENCE: pa.array([change.sequence for change in upserts], pa.string()),
+        }
+        rows, commit.schema = typed_rows(
+            self.table, self.columns, [change.new or {} for change in upserts], own
+        )
         if upserts:
-            commit.add.append(self.table.write(self._in_order(rows, len(upserts), schema), schema))
+            commit.add.append(self.table.write(rows, commit.schema))
         if found:
             commit.add.append(self.table.write_deletes(found))
         self.table.commit(commit)
@@ -91,18 +99,3 @@ class CurrentState:
         if upserts:
             path = commit.add[0].file_path
             self.index.add(path, hash_keys(change.key for change in upserts))
-
-    def _rows(self, upserts: Sequence[Change]) -> dict[str, pa.Array]:
-        arrays, extras = build([change.new or {} for change in upserts], self.columns)
-        arrays[KEY] = pa.array([change.key for change in upserts], pa.string())
-        arrays[SEQUENCE] = pa.array([change.sequence for change in upserts], pa.string())
-        arrays[EXTRA] = pa.array(extras, pa.string())
-        return arrays
-
-    def _in_order(self, arrays: dict[str, pa.Array], count: int, schema: object) -> pa.Table:
-        fields = self.table.arrow_schema(schema)  # type: ignore[arg-type]
-        columns = [
-            arrays[field.name].cast(field.type) if field.name in arrays else pa.nulls(count, field.type)
-            for field in fields
-        ]
-        return pa.Table.from_arrays(columns, schema=fields)

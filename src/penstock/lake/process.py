@@ -10,13 +10,11 @@ P2. Tables are those that the application names; without any, every table that h
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import threading
-import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
@@ -28,26 +26,20 @@ from penstock.connect.http import NoAnswer
 from penstock.errors import PenstockError, ServiceError, UsageError
 from penstock.lake.api import Api, open_api
 from penstock.lake.catalog_rest import CatalogRoutes
+from penstock.lake.clock import SystemClock
 from penstock.lake.following import Flow, Follower
 from penstock.lake.iceberg.warehouse import Warehouse, open_warehouse
-from penstock.lake.listener import Listener, Request, Response, Route, json_response
+from penstock.lake.listener import HttpError, Listener, Request, Response, Route, json_response
 from penstock.lake.rows import Shaping
 from penstock.lake.sink import TableSink
-from penstock.lake.upkeep import Upkeep
+from penstock.lake.upkeep import VERBS, Upkeep
+from penstock.lake.writer_lock import WriterLock
 from penstock.ports import Clock
 
-LOCK = "writer.lock"
+ADDRESS = "lake.url"  # Where the process that writes this folder listens, for `penstock lake`.
 _DISCOVER_S = 5.0
 _OWN_TABLES = "penstock_"  # The product's own bookkeeping does not belong into the lake.
 _log = logging.getLogger("penstock.lake")
-
-
-class SystemClock:
-    def now_us(self) -> int:
-        return time.time_ns() // 1000
-
-    def monotonic_s(self) -> float:
-        return time.monotonic()
 
 
 class Job(Protocol):
@@ -70,8 +62,6 @@ class LakeProcess:
         where: str | Path | Mapping[str, str],
         port: int = 8181,
         *,
-        routes: Callable[[LakeProcess], Sequence[Route]] = lambda _: (),
-        jobs: Callable[[LakeProcess], Sequence[Job]] = lambda _: (),
         clock: Clock | None = None,
     ) -> None:
         self.app = app
@@ -80,12 +70,12 @@ class LakeProcess:
         self._client_url, self._port = client_url, port
         self._followers: dict[str, Follower] = {}
         self._upkeep = Upkeep()
-        self._routes, self._make_jobs = routes, jobs
-        self._jobs: Sequence[Job] = ()
+        self._routes: list[Route] = []
+        self._jobs: list[Job] = []
         self._listener: Listener | None = None
         self._api: Api | None = None
         self._stop = threading.Event()
-        self._lock = -1
+        self._lock = WriterLock(self.warehouse.folder)
         self._writer_id = f"{os.getpid()}-{uuid.uuid4()}"
         self._discoverer = threading.Thread(target=self._discover, name="lake-tables", daemon=True)
 
@@ -93,14 +83,23 @@ class LakeProcess:
     def port(self) -> int:
         return self._listener.port if self._listener is not None else self._port
 
+    def add_routes(self, routes: Sequence[Route]) -> None:
+        """Before `start`."""
+        self._routes += routes
+
+    def add_job(self, job: Job) -> None:
+        """Before `start`."""
+        self._jobs.append(job)
+
     def start(self) -> LakeProcess:
-        self._claim_folder()
+        self._lock.take()
         try:
-            self._jobs = self._make_jobs(self)
-            self._listener = Listener([*self._own_routes(), *self._routes(self)], self._port)
+            self._listener = Listener([*self._own_routes(), *self._routes], self._port)
         except BaseException:
-            self._release_folder()
+            self._lock.release()
             raise
+        if self.warehouse.folder is not None:
+            (self.warehouse.folder / ADDRESS).write_text(f"http://127.0.0.1:{self.port}\n")
         self._discoverer.start()
         for job in self._jobs:
             job.start()
@@ -121,7 +120,7 @@ class LakeProcess:
             self._listener.close()
         if self._api is not None:
             self._api.close()
-        self._release_folder()
+        self._lock.release()
 
     def status(self) -> dict[str, object]:
         now_us = self.clock.now_us()
@@ -141,28 +140,6 @@ class LakeProcess:
     @property
     def followers(self) -> Iterable[Follower]:
         return list(self._followers.values())
-
-    # -- P1 --
-
-    def _claim_folder(self) -> None:
-        folder = self.warehouse.folder
-        if folder is None:
-            return
-        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            other = os.read(lock, 32).decode("ascii", "replace").strip()
-            os.close(lock)
-            raise UsageError(f"process {other or 'unknown'} writes the lake in {folder} already") from None
-        os.ftruncate(lock, 0)
-        os.write(lock, b"%d\n" % os.getpid())
-        self._lock = lock
-
-    def _release_folder(self) -> None:
-        if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
 
     # -- P2 --
 
@@ -213,9 +190,17 @@ class LakeProcess:
         local = self.warehouse.local
         return [
             *(CatalogRoutes(local).routes() if local is not None else ()),
+            Route("POST", "/lake/{table}/{verb}", self._maintain),
             Route("GET", "/status", lambda _: json_response(self.status())),
             Route("GET", "/healthz", self._health),
         ]
+
+    def _maintain(self, request: Request) -> Response:
+        """`compact`, `expire`, `rebuild`: done on the table's writer, between two commits."""
+        verb = VERBS.get(request.parts["verb"])
+        if verb is None:
+            raise HttpError(404, f"no {request.parts['verb']!r}; there are {', '.join(VERBS)}")
+        return json_response({"done": self.follower(request.parts["table"]).ask(verb)})
 
     def _health(self, _: Request) -> Response:
         failed = [follower.flow.table for follower in self.followers if follower.flow.state == "failed"]

@@ -256,6 +256,12 @@ class TableSink:
         if self.current.position != target:
             self.current.apply((), target)
 
+    def rebuild(self) -> int:
+        """Empty current and make it from raw again; how many changes that took."""
+        self.current.forget_all()
+        self._catch_up()
+        return self.raw.position.offset
+
     def _commit(
         self,
         table: IcebergTable,

@@ -6,7 +6,7 @@ M2. Only so many rows are rewritten at once that memory is bounded; the rest wai
 M3. Snapshots beyond SNAPSHOTS_MAX are expired down to SNAPSHOTS_KEPT. A snapshot with a tag or a branch stays. Older
     states of an item remain in raw.
 M4. A file that no kept snapshot refers to is deleted once it is GRACE_S old: longer than any query may run, and than any
-    commit may take. Files that another engine may be about to commit are older than a day before they go.
+    commit may take.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,6 +26,7 @@ from penstock.lake.current import CurrentState
 from penstock.lake.evolution import KEY
 from penstock.lake.iceberg.table import Commit, IcebergTable, Refused, Unknown, partition_of
 from penstock.lake.key_index import hash_keys
+from penstock.lake.quarantine import Quarantine
 from penstock.lake.raw import RawLog
 from penstock.lake.sink import TableSink
 
@@ -34,7 +36,7 @@ REWRITE_ROWS_MAX = 400_000
 DEAD_SHARE = 0.2
 SNAPSHOTS_MAX, SNAPSHOTS_KEPT = 100, 60
 GRACE_S = 3600.0
-FOREIGN_GRACE_S = 24 * 3600.0
+QUERY_GRACE_S = 600.0  # Twice the longest query.
 _SWEEP_S = 600.0
 _log = logging.getLogger("penstock.lake")
 
@@ -79,7 +81,7 @@ class Upkeep:
         return True
 
 
-def tables_of(sink: TableSink) -> list[IcebergTable]:
+def tables_of(sink: Kept) -> list[IcebergTable]:
     found = [sink.raw.table, sink.current.table]
     return found if sink.quarantine.table is None else [*found, sink.quarantine.table]
 
@@ -137,6 +139,51 @@ def compact_current(current: CurrentState, *, force: bool) -> Done | None:
     if rewritten.num_rows:
         index.add(commit.add[0].file_path, hash_keys(rewritten.column(KEY).to_pylist()))
     return Done(table.name, before, len(table.data) + len(table.deletes))
+
+
+# -- What a person may ask for --
+
+
+class Kept(Protocol):
+    """A sink, or the tables of one that is not running."""
+
+    raw: RawLog
+    current: CurrentState
+    quarantine: Quarantine
+
+
+def compact_now(sink: Kept) -> list[str]:
+    """Compact until nothing more can be merged."""
+    told: list[str] = []
+    while True:
+        done = [
+            each
+            for each in (compact_raw(sink.raw, force=True), compact_current(sink.current, force=True))
+            if each
+        ]
+        if not done:
+            return told
+        told += [f"{each.table}: {each.files_before} files became {each.files_after}" for each in done]
+
+
+def expire_now(sink: Kept, kept: int = 1) -> list[str]:
+    """Keep the latest snapshot and those with names; delete what nobody refers to and no query can be reading."""
+    told = []
+    for table in tables_of(sink):
+        expired = expire(table, kept, kept)
+        deleted = delete_unreferenced(table, QUERY_GRACE_S)
+        told.append(f"{table.name}: {expired} snapshots expired, {deleted} files deleted")
+    return told
+
+
+def rebuild(sink: TableSink) -> list[str]:
+    """Make current again from raw. Until it has caught up it holds less than the table."""
+    return [f"current.{sink.name}: rebuilt from {sink.rebuild()} changes"]
+
+
+VERBS: dict[str, Callable[[TableSink], list[str]]] = {
+    "compact": compact_now, "expire": expire_now, "rebuild": rebuild,
+}  # fmt: skip
 
 
 def _up_to_rows(table: IcebergTable, paths: Iterable[str]) -> list[str]:

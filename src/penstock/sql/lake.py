@@ -10,9 +10,13 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from penstock.errors import UsageError
+from penstock.lake.clock import SystemClock
+from penstock.lake.delivery import DeliveryStream, Spool
 from penstock.lake.evolution import Column
 from penstock.lake.iceberg.planning import FilePlan, Planner
 from penstock.lake.iceberg.warehouse import Warehouse, open_warehouse
+from penstock.sql.made_tables import write_into
 from penstock.sql.replay import replayed
 from penstock.sql.results import Result
 from penstock.sql.session import Bounds, Questions, select
@@ -24,6 +28,7 @@ class Lake:
 
     def __init__(self, warehouse: Warehouse, bounds: Bounds | None = None) -> None:
         self.warehouse = warehouse
+        self._clock = SystemClock()
         self.bounds = bounds or Bounds()
         self.planner = Planner(warehouse.catalog, warehouse.folder)
         sources = Sources(self.planner, warehouse.names, select, self._replay)
@@ -45,6 +50,16 @@ class Lake:
             seconds_max=seconds_max if seconds_max is not None else self.bounds.seconds_max,
         )
         return self.questions.ask(query, bounds=bounds, watch=watch)
+
+    def into(self, name: str, query: str) -> None:
+        """Make the table `name`, such as `curated.daily`, of a query's rows: whole, in one commit."""
+        write_into(self, name, query, now_us=self._clock.now_us())
+
+    def delivery(self, name: str, id_field: str | None = None) -> DeliveryStream:
+        """A stream to put records to; the lake process brings them into `deliveries.NAME`."""
+        if self.warehouse.folder is None:
+            raise UsageError("deliveries need a lake in a folder of this machine")
+        return DeliveryStream(name, Spool(self.warehouse.folder, self._clock), id_field)
 
     def tables(self) -> list[str]:
         return [f"{namespace}.{name}" for namespace, name in self.warehouse.names()]

@@ -17,8 +17,10 @@ from typing import Any
 import orjson
 
 from penstock.app.application import App
+from penstock.lake.delivery import Deliveries, Spool
 from penstock.lake.listener import HttpError, Request, Response, Route, json_response
 from penstock.lake.process import LakeProcess
+from penstock.sql.curated import Curator
 from penstock.sql.lake import Lake
 from penstock.sql.results import Result, json_value
 from penstock.sql.session import Bounds, QueryError, QueryStopped
@@ -118,7 +120,15 @@ def start_lake(
 ) -> LakeProcess:
     """Start sinks, SQL and the port, in threads; `stop()` on what it gives ends them in order."""
 
-    def routes(process: LakeProcess) -> list[Route]:
-        return SqlRoutes(Lake(process.warehouse, bounds)).routes()
-
-    return LakeProcess(app, client_url, where, port, routes=routes).start()
+    process = LakeProcess(app, client_url, where, port)
+    lake = Lake(process.warehouse, bounds)
+    process.add_routes(SqlRoutes(lake).routes())
+    if app is not None and app.curated_tables:
+        process.add_job(Curator(lake, list(app.curated_tables.values()), process.clock))
+    folder = process.warehouse.folder
+    if app is not None and app.deliveries and folder is not None:
+        spool = Spool(folder, process.clock)
+        deliveries = Deliveries(process.warehouse, app.deliveries, spool, process.clock)
+        process.add_job(deliveries)
+        process.add_routes(deliveries.routes())
+    return process.start()

@@ -72,8 +72,8 @@ class Questions:
         began = time.monotonic()
         rewritten = rewrite(sql)
         with _spill_folder(self._spill) as spill, _database(limits, spill) as database:
-            statement = _only_statement(database, rewritten.sql)
-            views = self.sources.views(_tables_in(database, rewritten.sql, statement), rewritten.travels)
+            _only_statement(database, rewritten.sql)
+            views = self.sources.views(_tables_in(database, rewritten.sql), rewritten.travels)
             for view in views:
                 _create(database, view)
             _lock(database, {path for view in views for path in view.paths})
@@ -86,6 +86,17 @@ class Questions:
                 self._running.pop(id_ or "", None)
         return Result(table, time.monotonic() - began, truncated)
 
+    def tables_named(self, sql: str) -> list[tuple[str, str]]:
+        """The tables that a query reads, also those at a moment."""
+        rewritten = rewrite(sql)
+        with duckdb.connect(":memory:") as database:
+            _only_statement(database, rewritten.sql)
+            named = _tables_in(database, rewritten.sql) or []
+        views = {(travel.namespace, travel.view) for travel in rewritten.travels}
+        return [pair for pair in named if pair not in views] + [
+            (travel.namespace, travel.name) for travel in rewritten.travels
+        ]
+
     def cancel(self, id_: str) -> bool:
         database = self._running.get(id_)
         if database is None:
@@ -94,7 +105,7 @@ class Questions:
         return True
 
 
-def _only_statement(database: duckdb.DuckDBPyConnection, sql: str) -> duckdb.Statement:
+def _only_statement(database: duckdb.DuckDBPyConnection, sql: str) -> None:
     """Q1."""
     try:
         statements = database.extract_statements(sql)
@@ -107,12 +118,9 @@ def _only_statement(database: duckdb.DuckDBPyConnection, sql: str) -> duckdb.Sta
         raise QueryError(
             f"{kind} is not a query: the lake is read here, its tables are written by their sinks"
         )
-    return statements[0]
 
 
-def _tables_in(
-    database: duckdb.DuckDBPyConnection, sql: str, statement: duckdb.Statement
-) -> list[tuple[str, str]] | None:
+def _tables_in(database: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[str, str]] | None:
     """The (namespace, name) pairs that a statement names; None where it may mean any of them."""
     try:
         names = database.get_table_names(sql, qualified=True)

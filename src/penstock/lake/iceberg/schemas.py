@@ -23,6 +23,8 @@ from pyiceberg.types import (
 
 from penstock.lake.evolution import EXTRA, KEY, SEQUENCE, TEXT, Column
 
+__all__ = ["CURRENT_SCHEMA", "QUARANTINE_SCHEMA", "RAW_SCHEMA", "RAW_SPEC", "Schema", "columns_of", "grown"]
+
 _TEXT, _LONG, _TIME = StringType(), LongType(), TimestamptzType()
 
 RAW_SCHEMA = Schema(

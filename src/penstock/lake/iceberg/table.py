@@ -15,6 +15,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -85,6 +86,22 @@ class Refused(PenstockError):
 
 class Unknown(PenstockError):
     """Whether the commit took place is not known; reload and look at the position."""
+
+
+@dataclass(frozen=True)
+class Size:
+    rows: int
+    files: int
+    delete_files: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Version:
+    version: int
+    committed: str
+    operation: str
+    records: str
 
 
 @dataclass
@@ -249,6 +266,26 @@ class IcebergTable:
         )
 
     # -- Snapshots and what they refer to --
+
+    def size(self) -> Size:
+        """Live rows, counting position deletes; files; bytes."""
+        data = [entry.data_file for entry in self.data.values()]
+        deletes = [entry.data_file for entry in self.deletes.values()]
+        rows = sum(file.record_count for file in data) - sum(file.record_count for file in deletes)
+        size = sum(file.file_size_in_bytes for file in [*data, *deletes])
+        return Size(rows, len(data), len(deletes), size)
+
+    def versions(self) -> list[Version]:
+        """Kept snapshots, the newest first."""
+        ordered = sorted(self.table.metadata.snapshots, key=lambda each: -(each.sequence_number or 0))
+        told = []
+        for snapshot in ordered:
+            summary = snapshot.summary
+            at = datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC)
+            what = summary.operation.value if summary else ""
+            rows = str(summary["total-records"] or "") if summary else ""
+            told.append(Version(snapshot.snapshot_id, at.isoformat(timespec="milliseconds"), what, rows))
+        return told
 
     def snapshot_ids(self) -> list[int]:
         """Kept snapshots, oldest first."""

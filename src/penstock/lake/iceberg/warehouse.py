@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+import pyarrow as pa
 from pyiceberg.catalog import Catalog, load_catalog
 from pyiceberg.exceptions import (
     NamespaceAlreadyExistsError,
@@ -63,7 +64,7 @@ class Warehouse:
         self,
         namespace: str,
         name: str,
-        schema: Schema,
+        schema: Schema | pa.Schema,
         spec: PartitionSpec = UNPARTITIONED_PARTITION_SPEC,
         properties: Mapping[str, str] | None = None,
     ) -> IcebergTable:

@@ -1,0 +1,213 @@
+"""Files that did not come from a table: found in a folder, understood, and brought into Iceberg tables.
+
+    DIR/orders/year=2026/month=11/a.parquet      → crawled.orders, with columns year and month
+    DIR/visits.csv                               → crawled.visits
+
+Z1. A table is a folder below DIR, or a file in DIR itself. CSV, JSON lines and Parquet, also gzipped, may be mixed.
+Z2. A file is landed once: the table's properties say which file, in which version, became which data file. A file that
+    has changed replaces its rows; all files of a table land in one commit.
+Z3. Types are unified over the files (an integer here and a decimal there is a double). A file whose types do not fit the
+    table is left out, and the report says why. Nothing is dropped, narrowed or renamed.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote
+
+import orjson
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.json
+import pyarrow.parquet
+
+from penstock.errors import UsageError
+from penstock.lake.iceberg.arrow_tables import aligned, open_for
+from penstock.lake.iceberg.table import Commit
+from penstock.lake.iceberg.warehouse import Warehouse
+
+NAMESPACE, LANDED = "crawled", "penstock.landed"
+FILES_MAX = 10_000  # Of one table: the list stands in its metadata.
+_KINDS = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".json": "json",
+    ".jsonl": "json",
+    ".ndjson": "json",
+    ".parquet": "parquet",
+}
+
+
+@dataclass
+class Found:
+    """What became of one table's files."""
+
+    table: str
+    landed: list[str] = field(default_factory=list)
+    unchanged: int = 0
+    unreadable: dict[str, str] = field(default_factory=dict)
+    columns: dict[str, str] = field(default_factory=dict)
+    rows: int = 0
+
+
+@dataclass(frozen=True)
+class _File:
+    path: Path
+    name: str  # Relative to the crawled folder.
+    partitions: dict[str, str]
+
+    @property
+    def version(self) -> str:
+        status = self.path.stat()
+        return f"{status.st_size}-{status.st_mtime_ns}"
+
+
+def crawl(warehouse: Warehouse, folder: Path) -> tuple[list[Found], list[str]]:
+    """Land what is new; a report for each table, and the files that are of no known kind."""
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is not a folder")
+    tables: dict[str, list[_File]] = {}
+    unknown: list[str] = []
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder)
+        if not path.is_file() or any(part.startswith((".", "_")) for part in relative.parts):
+            continue
+        if _kind(path) is None:
+            unknown.append(str(relative))
+            continue
+        tables.setdefault(_table_name(relative), []).append(
+            _File(path, str(relative), dict(_partitions(relative)))
+        )
+    return [_land(warehouse, name, files) for name, files in sorted(tables.items())], unknown
+
+
+def _kind(path: Path) -> str | None:
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes[-1:] == [".gz"]:
+        suffixes = suffixes[:-1]
+    return _KINDS.get(suffixes[-1]) if suffixes else None
+
+
+def _table_name(relative: Path) -> str:
+    parts = [part for part in relative.parts[:-1] if "=" not in part]
+    raw = parts[0] if parts else relative.name.split(".")[0]
+    name = "".join(character if character.isalnum() else "_" for character in raw).strip("_").lower()
+    return name or "files"
+
+
+def _partitions(relative: Path) -> Iterator[tuple[str, str]]:
+    for part in relative.parts[:-1]:
+        name, equals, value = part.partition("=")
+        if equals and name:
+            yield name, unquote(value)
+
+
+def _land(warehouse: Warehouse, name: str, files: list[_File]) -> Found:
+    found = Found(f"{NAMESPACE}.{name}")
+    if len(files) > FILES_MAX:
+        raise UsageError(f"{found.table}: {len(files)} files; at most {FILES_MAX}")
+    table = warehouse.find(NAMESPACE, name)
+    landed: dict[str, list[str]] = orjson.loads(table.properties.get(LANDED, "{}")) if table else {}
+    new = [file for file in files if landed.get(file.name, [""])[0] != file.version]
+    found.unchanged = len(files) - len(new)
+    read: list[tuple[_File, pa.Table]] = []
+    for file in new:
+        try:
+            read.append((file, _with_partitions(_read(file.path), file)))
+        except (pa.ArrowException, OSError, EOFError, ValueError) as error:
+            found.unreadable[file.name] = str(error).splitlines()[0]
+    if not read:
+        return found
+    schema = _unified([rows.schema for _, rows in read])
+    table = open_for(warehouse, found.table, schema)
+    commit = Commit()
+    for file, rows in read:
+        try:
+            data = table.write(aligned(table, rows))
+        except UsageError as error:
+            found.unreadable[file.name] = str(error)
+            continue
+        previous = landed.get(file.name)
+        if previous is not None and previous[1] in table.data:
+            commit.remove.add(previous[1])
+        landed[file.name] = [file.version, data.file_path]
+        commit.add.append(data)
+        found.landed.append(file.name)
+        found.rows += rows.num_rows
+    if commit.add:
+        commit.properties = {LANDED: orjson.dumps(landed).decode()}
+        table.commit(commit)
+    found.columns = {field.name: str(field.type) for field in table.arrow_schema()}
+    return found
+
+
+def _read(path: Path) -> pa.Table:
+    kind = _kind(path)
+    if kind == "parquet":
+        return pyarrow.parquet.ParquetFile(path).read()
+    with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
+        if kind == "json":
+            return pyarrow.json.read_json(file)
+        tabs = ".tsv" in [suffix.lower() for suffix in path.suffixes]
+        return pyarrow.csv.read_csv(
+            file,
+            parse_options=pyarrow.csv.ParseOptions(delimiter="\t" if tabs else ",", newlines_in_values=True),
+        )
+
+
+def _with_partitions(rows: pa.Table, file: _File) -> pa.Table:
+    rows = rows.select([name for name in rows.column_names if name not in file.partitions])
+    for name, value in file.partitions.items():
+        whole = value.isascii() and value.isdigit()
+        column = pa.array(
+            [int(value) if whole else value] * rows.num_rows, pa.int64() if whole else pa.string()
+        )
+        rows = rows.append_column(name, column)
+    return _stored_types(rows)
+
+
+def _stored_types(rows: pa.Table) -> pa.Table:
+    """Types that Iceberg has: nulls are text until something else is seen, times are in microseconds."""
+    fields = [pa.field(field.name, _stored(field.type)) for field in rows.schema]
+    return rows.cast(pa.schema(fields))
+
+
+def _stored(type_: pa.DataType) -> pa.DataType:
+    if pa.types.is_null(type_):
+        return pa.string()
+    if pa.types.is_timestamp(type_):
+        return pa.timestamp("us", tz="UTC" if type_.tz else None)
+    if pa.types.is_time(type_):
+        return pa.time64("us")
+    if pa.types.is_integer(type_):
+        return pa.int64()
+    if pa.types.is_floating(type_):
+        return pa.float64()
+    if pa.types.is_dictionary(type_):
+        return _stored(type_.value_type)
+    return type_
+
+
+def _unified(schemas: list[pa.Schema]) -> pa.Schema:
+    """Z3, column by column, so that one that does not unify is text and does not spoil the rest."""
+    types: dict[str, pa.DataType] = {}
+    for schema in schemas:
+        for each in schema:
+            held = types.get(each.name)
+            types[each.name] = each.type if held is None else _wider(held, each.type)
+    return pa.schema(list(types.items()))
+
+
+def _wider(left: pa.DataType, right: pa.DataType) -> pa.DataType:
+    if left == right:
+        return left
+    try:
+        unified = pa.unify_schemas(
+            [pa.schema([("x", left)]), pa.schema([("x", right)])], promote_options="permissive"
+        )
+        return unified.field("x").type
+    except (pa.ArrowTypeError, pa.ArrowInvalid):
+        return pa.string()
