@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -93,6 +95,13 @@ def test_draws_are_spread_as_their_chances_and_bounds_say() -> None:
     ages = Counter(each.age(b"") for each in draws)
     assert ages.keys() == set(range(1, 9))
     assert ages[1] > ages[4] > ages[8]
+
+
+# Why: a setting that nobody can read about is not there; a default that the page tells wrong is worse.
+def test_the_reference_page_lists_every_setting_with_its_default() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "like-aws.md").read_text()
+    for field in fields(Weather):
+        assert f"| `{field.name}` | {field.default:g} |" in page
 
 
 # Why: the settings are typed by hand.
@@ -454,8 +463,8 @@ def test_shards_split_while_writes_go_on_up_to_a_bound() -> None:
     assert check(db.store).sound
 
 
-# Why: "the absence of LastEvaluatedKey is the only way to know that the end was reached": pages may be short, and with
-# a filter empty.
+# Why: "The only way to know when you have reached the end of the result set is when LastEvaluatedKey is empty": pages
+# may be short, and with a filter empty.
 def test_pages_end_early_and_all_pages_together_are_everything() -> None:
     db = music("short_pages=1")
     for number in range(60):
@@ -593,7 +602,7 @@ def test_an_index_that_went_is_seen_deleting() -> None:
     assert "GlobalSecondaryIndexes" not in db.ask("DescribeTable", TableName="music")["Table"]
 
 
-# Why: "typically deleted within a few days of expiration": who reads before that must filter.
+# Why: AWS deletes "within a few days" of the time: who reads before that must filter.
 def test_expired_items_stay_for_the_delay_and_then_go() -> None:
     db = music("ttl_delay_s=60", "slow_tables=1", "slow_looks=1000")
     db.pass_time(10)
