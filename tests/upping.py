@@ -39,6 +39,7 @@ buyer = app.features("buyer", source=orders, entity="customer_id", time="ordered
 })
 app.predictor("will_order", features=buyer, model="will_order@champion", campaign_by="by_category")
 app.lake(orders)
+app.delivery("clicks")
 
 @app.setup
 def model(ctx):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -54,9 +55,16 @@ def test_an_order_goes_all_the_way_and_is_there_after_a_restart(tmp_path: Path) 
         status, answer = predicted(up)
         assert status == 200
         assert answer["features"] == {"orders_30d": 1, "volume_30d": 1.0}
+        event = json.dumps(
+            order(2) | {"order_id": "over HTTP", "ordered_at": "2020-11-20T10:00:00Z"}
+        ).encode()
+        assert up.ask(up.url("app") + "/events/Orders", event)[1]["stored"] == 1
+        click = b'{"page": "/jewelry"}'
+        until(lambda: up.ask(up.url("app") + "/deliveries/clicks", click)[0] == 200)
+        assert up.ask(up.url("app") + "/console/tables")[0] == 200
         assert up.ask(up.url("app") + "/hello/ann", b"!") == (201, "hello ann!")
         until(lambda: handled(up, 1))
-        until(lambda: in_lake(up) == 1)
+        until(lambda: in_lake(up) == 2)
         until(lambda: "rows" in up.sql("SELECT 1 FROM current.inferencemetadata"))
         pids = [up.pid_of(name) for name in ("table", "worker", "lake")]
         code, output = up.stop()
@@ -76,7 +84,7 @@ def test_an_order_goes_all_the_way_and_is_there_after_a_restart(tmp_path: Path) 
         up.wait_until_ready()
         put(up, 2)
         assert predicted(up)[1]["features"] == {"orders_30d": 2, "volume_30d": 3.0}
-        until(lambda: in_lake(up) == 2)
+        until(lambda: in_lake(up) == 3)
         assert stop_running(tmp_path / "data", 60.0)
         assert up.process.wait() == 0
 

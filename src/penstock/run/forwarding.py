@@ -1,14 +1,14 @@
-"""HTTP handlers of the application, reached from its own address: requests go on to the worker, where a user's Python runs.
+"""Requests to the application's address that other processes answer: a user's HTTP handlers, and deliveries to the lake.
 
-Everything that no route of ours takes comes here. What no declared handler takes is 404 without a word to the worker. A
-worker that is starting again is a 503 with Retry-After: the caller may try again, the handler did not run. One that broke
-off in the middle is a 502: it may have run.
+For handlers everything comes here that no route of ours takes; what no declared handler takes is 404 without a word to the
+worker. A process that is starting again is a 503 with Retry-After: the request was not begun. One that broke off in the
+middle is a 502: it may have been.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
 import httptools
@@ -28,28 +28,15 @@ _HOP = frozenset(
 )
 
 
-class Forwarding:
-    """An ASGI application in front of the worker's listener."""
+class Upstream:
+    """One HTTP/1.1 server on this machine, asked once for each request."""
 
-    def __init__(self, handlers: Iterable[HttpHandler], worker_url: str, token: str) -> None:
-        self._routes = Routes(handlers)
-        parts = urlsplit(worker_url)
+    def __init__(self, url: str, headers: Mapping[str, str] | None = None) -> None:
+        parts = urlsplit(url)
         self._host, self._port = parts.hostname or "127.0.0.1", parts.port or 0
-        self._token = token
+        self._added = [f"{name}: {value}" for name, value in (headers or {}).items()]
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
-        request = HttpRequest(scope, receive)
-        answer = await self._answer(request)
-        await answer(scope, receive, send)
-
-    async def _answer(self, request: HttpRequest) -> Response:
-        path = request.scope.get("raw_path", b"").split(b"?")[0].decode("latin-1") or request.url.path
-        if self._routes.match(request.method, path) is None:
-            return JSONResponse(
-                {"error": "NotFound", "message": f"nothing answers {request.method} {path}"}, 404
-            )
+    async def ask(self, request: HttpRequest) -> Response:
         body = await request.body()
         if len(body) > BODY_BYTES_MAX:
             return JSONResponse({"message": "Request Too Long"}, 413)
@@ -58,24 +45,50 @@ class Forwarding:
         except OSError:
             return JSONResponse({"message": "Service Unavailable"}, 503, {"retry-after": "1"})
         try:
-            writer.write(self._head(request, path, len(body)) + body)
+            writer.write(self._head(request, len(body)) + body)
             return await asyncio.wait_for(_read_answer(reader, request.method), ANSWER_S_MAX)
         except (OSError, EOFError, TimeoutError, httptools.HttpParserError):
             return JSONResponse({"message": "Internal server error"}, 502)
         finally:
             writer.close()
 
-    def _head(self, request: HttpRequest, path: str, length: int) -> bytes:
+    def _head(self, request: HttpRequest, length: int) -> bytes:
         query = request.url.query
         lines = [
-            f"{request.method} {path}{'?' + query if query else ''} HTTP/1.1",
+            f"{request.method} {sent_path(request)}{'?' + query if query else ''} HTTP/1.1",
             f"host: {request.headers.get('host', '')}",
-            f"{TOKEN_HEADER}: {self._token}",
+            *self._added,
             f"content-length: {length}",
             "connection: close",
             *(f"{name}: {value}" for name, value in request.headers.items() if name not in _HOP),
         ]
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+class Handlers:
+    """An ASGI application in front of the worker's listener."""
+
+    def __init__(self, handlers: Iterable[HttpHandler], worker_url: str, token: str) -> None:
+        self._routes = Routes(handlers)
+        self._worker = Upstream(worker_url, {TOKEN_HEADER: token})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        request = HttpRequest(scope, receive)
+        path = sent_path(request)
+        if self._routes.match(request.method, path) is None:
+            told = {"error": "NotFound", "message": f"nothing answers {request.method} {path}"}
+            answer: Response = JSONResponse(told, 404)
+        else:
+            answer = await self._worker.ask(request)
+        await answer(scope, receive, send)
+
+
+def sent_path(request: HttpRequest) -> str:
+    """As the client sent it, before percent-decoding."""
+    raw: bytes = request.scope.get("raw_path", b"")
+    return raw.split(b"?")[0].decode("latin-1") or request.url.path
 
 
 class _Answer:

@@ -8,21 +8,23 @@ import importlib.util
 import os
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import uvicorn
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
 from penstock.app.application import App
 from penstock.connect.client import Client
 from penstock.database.open import ServedDatabase
+from penstock.events.ingest import Bounds, Ingestion
 from penstock.events.system_tables import ensure_table
 from penstock.metrics.exposition import CONTENT_TYPE, text
 from penstock.metrics.registry import Registry
 from penstock.models import registry
 from penstock.run.declared_tables import ensure_tables
-from penstock.run.forwarding import Forwarding
+from penstock.run.forwarding import Handlers, Upstream
 from penstock.run.settings import HOST, TOKEN_VARIABLE, Settings
 from penstock.serving import inference_log
 from penstock.serving.http import build_app
@@ -46,15 +48,63 @@ def build(
     pages.add_api_route(
         "/metrics", lambda: Response(text(metrics), media_type=CONTENT_TYPE), include_in_schema=False
     )
+    _add_events(pages, app, client, metrics)
+    if app.deliveries:
+        lake = Upstream(settings.lake_url)
+        pages.add_api_route(
+            "/deliveries/{name}",
+            lake.ask,
+            methods=["POST"],
+            summary="Put records into a delivery stream",
+            response_model=None,
+        )
     _mount_console(pages, app, settings, store, client, metrics)
     if app.http_handlers:
         token = os.environ.pop(TOKEN_VARIABLE, "")
-        pages.mount("/", Forwarding(app.http_handlers, settings.handlers_url, token))
+        pages.mount("/", Handlers(app.http_handlers, settings.handlers_url, token))
     return pages
 
 
 async def _health() -> dict[str, str]:
     return {"status": "ok"}
+
+
+def _add_events(pages: FastAPI, app: App, client: Client, metrics: Registry) -> None:
+    """Ingestion blocks while it writes, so it has threads of its own: as many as it lets requests in."""
+    ingestion = Ingestion(app, client, registry=metrics)
+    threads = ThreadPoolExecutor(Bounds().requests_at_once, thread_name_prefix="penstock-events")
+
+    async def take(table: str, request: Request) -> Response:
+        body = await request.body()
+        headers = request.headers
+        reply = await asyncio.get_running_loop().run_in_executor(
+            threads,
+            ingestion.take,
+            table,
+            body,
+            headers.get("content-type", ""),
+            headers.get("idempotency-key"),
+        )
+        return Response(reply.body, reply.status, reply.headers)
+
+    pages.add_api_route(
+        "/events/{table}",
+        take,
+        methods=["POST"],
+        summary="Store events",
+        description="One JSON object, an array of them, or one a line. An Idempotency-Key makes a retry safe.",
+        response_class=Response,
+        response_model=None,
+        openapi_extra={
+            "requestBody": {
+                "required": True,
+                "content": {
+                    "application/json": {"schema": {"type": "object"}},
+                    "application/x-ndjson": {"schema": {"type": "string"}},
+                },
+            }
+        },
+    )
 
 
 def _mount_console(

@@ -19,6 +19,7 @@ import uvloop
 
 from penstock.app.application import App
 from penstock.connect.client import Client
+from penstock.connect.json_caller import JsonCaller
 from penstock.connect.ownership import Claim, claim_directory
 from penstock.connect.urls import connect
 from penstock.database.open import ServedDatabase, open_database
@@ -27,6 +28,7 @@ from penstock.metrics.registry import Registry
 from penstock.run.app_files import load_app
 from penstock.run.declared_tables import ensure_tables
 from penstock.run.extras import has_app
+from penstock.run.loop_transport import LoopTransport
 from penstock.run.reports import BEAT_S, Reporter
 from penstock.run.settings import HOST, Settings
 from penstock.server.counters import Counters
@@ -127,7 +129,7 @@ def _explain_port(error: BaseException | None, port: int, option: str) -> None:
 
 async def _run_app(running: Running) -> None:
     """Until it is time to stop. Declared tables are there before anybody is told that we are."""
-    client = connect(running.settings.api_url)
+    client = _client(running)
     try:
         making = asyncio.create_task(asyncio.to_thread(_make_tables, running, client))
         await _first(making, running.stop)
@@ -141,6 +143,13 @@ async def _run_app(running: Running) -> None:
         await _run_pages(running, client, addresses)
     finally:
         client.close()
+
+
+def _client(running: Running) -> Client:
+    """For threads of this process."""
+    if running.database is None:
+        return connect(running.settings.api_url)
+    return Client(JsonCaller(LoopTransport(running.database)))
 
 
 async def _run_pages(running: Running, client: Client, addresses: dict[str, str]) -> None:
