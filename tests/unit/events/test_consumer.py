@@ -12,7 +12,7 @@ from penstock.connect.client import Client
 from penstock.engine import shards
 from penstock.events.consumer import Consumer
 from penstock.events.dead_letters import DeadLetters
-from penstock.events.effects import Effect, Invoke, Result
+from penstock.events.effects import Effect, Invoke, Read, Result
 from penstock.events.leases import LEASE_S
 from penstock.events.performer import Performer
 from penstock.events.positions import NotOurs, Positions
@@ -151,9 +151,15 @@ def test_no_handler_is_called_without_a_recent_beat(bench: Bench) -> None:
     worker = bench.worker()
     worker.run(1.0)
     bench.put("late")
+    read, _ = next(pair for pair in reversed(worker.done) if isinstance(pair[0], Read))
+    page = worker.performer.perform(read)
     bench.database.pass_time(LEASE_S + 1)
-    effects = worker.consumer.step(worker.clock.monotonic_s(), worker.clock.now_us() / 1e6)
-    assert not any(isinstance(effect, Invoke) for effect in effects)
+    now_s, wall_s = worker.clock.monotonic_s(), worker.clock.now_us() / 1e6
+    worker.consumer.settle(read, page, now_s, wall_s)
+    before = len(worker.done)
+    worker.turn()
+    assert worker.consumer.pending == 1, "it has been read"
+    assert not any(isinstance(effect, Invoke) for effect, _ in worker.done[before:])
     worker.run(2.0)
     assert bench.seen == ["late"]
 
