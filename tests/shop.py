@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -16,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 
 import penstock
 from penstock import App, count, keys_only, share, since_last, total
+from penstock.database.actions import MODULES
 from penstock.features.instants import DAY_US, text_of
 from penstock.features.windows import Value
 from penstock.models.register import TrainingRows, register
@@ -59,14 +61,13 @@ class MemoryClient:
 
     def __getattr__(self, name: str) -> Any:
         action = "".join(part.capitalize() for part in name.split("_"))
-        assert method_of(action) == name
+        if method_of(action) != name or not any(action in modules for modules in MODULES.values()):
+            raise AttributeError(name)
         return lambda **request: self._db.ask(action, **_plain(request))
 
 
 def _plain(value: Any) -> Any:
     """Bytes as base64, as a client sends them."""
-    import base64
-
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     if isinstance(value, Mapping):
@@ -95,12 +96,12 @@ class Shop:
         self.db = MemoryDatabase()
         self.app = app or storefront()
         self.client = MemoryClient(self.db)
-        self.app.bind(self.client)  # type: ignore[arg-type]
+        self.app.bind(self.client)
         for table in self.app.tables.values():
             self.client.create_table(**table.definition())
         self.endpoint = LoopEndpoint(self.db)
         self.store = EndpointStore(self.endpoint, lambda: self.db.database.view.last_sequence())
-        self.registry = Registry(self.client, now_us=self.db.clock.now_us, user=lambda: "ann")  # type: ignore[arg-type]
+        self.registry = Registry(self.client, now_us=self.db.clock.now_us, user=lambda: "ann")
         self.api = build_app(self.app, self.store, now_us=self.db.clock.now_us)
         asyncio.run(prepare_tables(self.store))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -152,8 +153,6 @@ def _events(draw: st.DrawFn) -> dict[str, Any]:
 
 def _instant(text: str) -> int | None:
     """The reference's own reading of a time."""
-    from datetime import UTC, datetime
-
     if " " in text or text == "soon" or text.endswith("+02:00"):
         return None
     moment = datetime.fromisoformat(text)
@@ -231,7 +230,7 @@ def _value(kind: str, name: str, inside: list[Any], rows: list[Any], at_us: int)
             return _float(sum(numbers, Fraction(0)) / everything) if everything else 0.0
         case "top":
             counts = Counter(row[2][name] for row in inside if name in row[2])
-            return min(counts, key=lambda each: (-counts[each], each)) if counts else None
+            return str(min(counts, key=lambda each: (-counts[each], each))) if counts else None
         case "last" | "first":
             having = sorted(row for row in inside if name in row[2])
             if not having:
@@ -242,7 +241,7 @@ def _value(kind: str, name: str, inside: list[Any], rows: list[Any], at_us: int)
             if not inside:
                 return None
             instants = [row[0] for row in inside]
-            return (at_us - (max(instants) if kind == "since_last" else min(instants))) / DAY_US
+            return float((at_us - (max(instants) if kind == "since_last" else min(instants))) / DAY_US)
     raise AssertionError(kind)
 
 

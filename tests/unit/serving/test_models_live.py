@@ -1,0 +1,124 @@
+"""Promotion, rollback, canaries and challengers while requests run."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import httpx
+import pytest
+from tests.shop import Shop, storefront
+
+from penstock.serving.live_models import FRESH_S, LiveModels
+from penstock.serving.predict import is_canary
+
+
+class Clock:
+    """Monotonic time that a test moves."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+# Why: "promotion and rollback take effect within a second": what is older than that is never used.
+def test_a_promotion_is_followed_within_a_second() -> None:
+    shop, clock = Shop(), Clock()
+    shop.add_model(seed=0)
+    shop.add_model(seed=1, promote=False)
+    models = LiveModels(shop.store, monotonic_s=clock)
+
+    async def watch() -> list[int]:
+        seen = [(await models.get("will_buy@champion")).version.number]
+        shop.registry.promote("will_buy", 2)
+        clock.now_s += FRESH_S
+        seen.append((await models.get("will_buy@champion")).version.number)
+        shop.registry.rollback("will_buy")
+        clock.now_s += FRESH_S
+        seen.append((await models.get("will_buy@champion")).version.number)
+        return seen
+
+    assert FRESH_S < 1
+    assert asyncio.run(watch()) == [1, 2, 1]
+
+
+# Why: "without a restart or a lost request".
+def test_no_request_is_lost_while_the_alias_moves() -> None:
+    shop = Shop()
+    shop.add_model(seed=0)
+    shop.add_model(seed=1, promote=False)
+
+    async def run() -> list[int]:
+        transport = httpx.ASGITransport(shop.api)
+        statuses = []
+        async with httpx.AsyncClient(transport=transport, base_url="http://shop") as http:
+            for turn in range(20):
+                shop.registry.promote("will_buy", 1 + turn % 2)
+                answers = await asyncio.gather(
+                    *(http.get(f"/predict/will_buy/customer/c{n}") for n in range(5))
+                )
+                statuses += [answer.status_code for answer in answers]
+        return statuses
+
+    assert asyncio.run(run()) == [200] * 100
+
+
+# Why: a challenger in the shadow sees the same features, is on record, and is not what the caller gets.
+def test_a_challenger_is_logged_and_not_returned() -> None:
+    app = storefront()
+    app.predictors["will_buy"] = replace(app.predictors["will_buy"], challenger="will_buy@challenger")
+    shop = Shop(app)
+    shop.buy("c1", "p1", "300", days_ago=1)
+    shop.add_model(seed=0)
+    shop.add_model(seed=1, promote=False)
+    shop.registry.promote("will_buy", 2, "challenger")
+    body = shop.ask("GET", "/predict/will_buy/customer/c1").json()
+    assert body["modelVersion"] == "1"
+    rows = {row["role"]["S"]: row for row in shop.log_rows()}
+    assert rows["champion"]["modelVersion"] == {"S": "1"}
+    assert rows["challenger"]["modelVersion"] == {"S": "2"}
+    assert rows["challenger"]["requestId"]["S"] == body["requestId"] + "/challenger"
+    assert rows["challenger"]["inputData"] == rows["champion"]["inputData"]
+
+
+# Why: a share of entities by hash: always the same ones, about as many as were asked for.
+def test_a_canary_answers_its_share_of_entities() -> None:
+    app = storefront()
+    declared = replace(app.predictors["will_buy"], challenger="will_buy@challenger", challenger_share=0.3)
+    app.predictors["will_buy"] = declared
+    shop = Shop(app)
+    shop.add_model(seed=0)
+    shop.add_model(seed=1, promote=False)
+    shop.registry.promote("will_buy", 2, "challenger")
+    ids = [f"c{n}" for n in range(100)]
+    answers = shop.ask_all([("GET", f"/predict/will_buy/customer/{id_}", {}) for id_ in ids])
+    versions = {id_: answer.json()["modelVersion"] for id_, answer in zip(ids, answers, strict=True)}
+    assert versions == {id_: "2" if is_canary(declared, id_) else "1" for id_ in ids}
+    assert 15 <= sum(version == "2" for version in versions.values()) <= 45
+
+
+# Why: a challenger that cannot be had is no reason to refuse an answer.
+def test_a_missing_challenger_is_not_the_callers_problem() -> None:
+    app = storefront()
+    app.predictors["will_buy"] = replace(app.predictors["will_buy"], challenger="nothing@challenger")
+    shop = Shop(app)
+    shop.add_model()
+    assert shop.ask("GET", "/predict/will_buy/customer/c1").status_code == 200
+
+
+# Why: a model that is gone from the registry must not take the answers with it that are given already.
+def test_a_store_that_does_not_answer_leaves_the_model_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    shop, clock = Shop(), Clock()
+    shop.add_model()
+    models = LiveModels(shop.store, monotonic_s=clock)
+
+    async def run() -> int:
+        await models.get("will_buy@champion")
+        shop.client.delete_table(TableName="penstock_models")
+        shop.db.tick()
+        clock.now_s += 5
+        return (await models.get("will_buy@champion")).version.number
+
+    assert asyncio.run(run()) == 1
