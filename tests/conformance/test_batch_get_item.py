@@ -63,8 +63,11 @@ def test_more_than_16_mb_are_left_as_unprocessed_keys(db: Any, new_table: NewTab
 
 # Why: [A] at most 100 keys; none twice; at least one.
 def test_the_number_of_keys_is_limited(db: Any, table: str) -> None:
-    with invalid("Too many items requested for the BatchGetItem call"):
+    with refused("ValidationException"):
         db.batch_get_item(RequestItems={table: {"Keys": keys(*map(str, range(101)))}})
+    with invalid("Too many items requested for the BatchGetItem call"):
+        half = {"Keys": keys(*map(str, range(51)))}
+        db.batch_get_item(RequestItems={table: half, "not-there": half})
     with invalid("Provided list of item keys contains duplicates"):
         db.batch_get_item(RequestItems={table: {"Keys": keys("0", "0")}})
     with refused("ValidationException"):

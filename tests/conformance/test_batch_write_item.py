@@ -51,7 +51,7 @@ def test_the_number_of_requests_is_limited(db: Any, new_table: NewTable) -> None
 # Why: what is wrong with one request fails all of them, and nothing is written.
 def test_one_wrong_request_writes_nothing(db: Any, new_table: NewTable) -> None:
     table = new_table()
-    with invalid("The provided key element does not match the schema"):
+    with invalid("One or more parameter values were invalid: Missing the key pk in the item"):
         db.batch_write_item(RequestItems={table: [put("a"), {"PutRequest": {"Item": {"other": s("b")}}}]})
     with invalid("Item size has exceeded the maximum allowed size"):
         db.batch_write_item(RequestItems={table: [put("a"), put("b", x=s("x" * 410_000))]})
@@ -66,6 +66,9 @@ def test_a_request_is_a_put_or_a_delete(db: Any, new_table: NewTable) -> None:
     message = "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes"
     with invalid(message):
         db.batch_write_item(RequestItems={table: [{**put("a"), **delete("a")}]})
+    message = "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"
+    with invalid(message):
+        db.batch_write_item(RequestItems={table: [put("a"), {}]})
 
 
 # Why: [A] indexes follow, and ItemCollectionMetrics are told by table.

@@ -227,7 +227,7 @@ def test_other_mistakes_are_told(db: Any, table: str) -> None:
     ):
         db.query(TableName=table)
     with invalid(
-        "1 validation error detected: Value '0' at 'limit' failed to satisfy constraint: Member must have value "
+        "1 validation error detected: Value at 'Limit' failed to satisfy constraint: Member must have value "
         "greater than or equal to 1"
     ):
         db.query(TableName=table, Limit=0, **condition)

@@ -158,6 +158,6 @@ def test_mistakes_in_the_request_are_errors(db: Any, table: str) -> None:
         db.transact_write_items(TransactItems=[put("not-there", "a")])
     with invalid("TransactItems can only contain one of Check, Put, Update or Delete"):
         db.transact_write_items(TransactItems=[{**put(table, "a"), **act("Delete", table, "b")}])
-    with invalid('Invalid ConditionExpression: Syntax error; token: "<EOF>", near: "attribute_exists("'):
+    with invalid('Invalid ConditionExpression: Syntax error; token: "<EOF>", near: "("'):
         wrong = act("ConditionCheck", table, "0", ConditionExpression="attribute_exists(")
         db.transact_write_items(TransactItems=[wrong])

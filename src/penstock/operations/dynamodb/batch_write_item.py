@@ -24,6 +24,7 @@ def run(request: Request, context: Context) -> Plan:
     shapes.canonicalise("BatchWriteItem", request)
     writes = request["RequestItems"]
     check_count(writes)
+    check_kinds(writes)
     mode = request.get("ReturnConsumedCapacity", "NONE")
     targets = _targets(writes, context)
     olds = context.view.get_many([key for _, key, _, _ in targets])
@@ -50,6 +51,21 @@ def run(request: Request, context: Context) -> Plan:
 def check_count(writes: dict[str, list[Request]]) -> None:
     if sum(len(each) for each in writes.values()) > BATCH_WRITE_ITEMS_MAX:
         raise errors.validation("Too many items requested for the BatchWriteItem call")
+
+
+def check_kinds(writes: dict[str, list[Request]]) -> None:
+    """Each is a put or a delete. AWS tells it in the words that it has for values."""
+    for each in writes.values():
+        for write in each:
+            if not write:
+                raise errors.validation(
+                    "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"
+                )
+            if len(write) > 1:
+                raise errors.validation(
+                    "Supplied AttributeValue has more than one datatypes set, "
+                    "must contain exactly one of the supported datatypes"
+                )
 
 
 def _targets(writes: dict[str, list[Request]], context: Context) -> list[tuple[Table, bytes, Item, bool]]:
