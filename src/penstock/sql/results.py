@@ -7,6 +7,7 @@ import importlib
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -65,7 +66,7 @@ def json_value(value: object) -> object:
     """What JSON has no form for: numbers stay digit by digit, as text; bytes are base64."""
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
-    return str(value)
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
 
 
 def _json_lines(table: pa.Table) -> bytes:

@@ -24,7 +24,7 @@ import pyarrow as pa
 
 from penstock.errors import PenstockError
 from penstock.lake.iceberg.planning import FilePlan
-from penstock.sql.names import literal, quote, rewrite
+from penstock.sql.names import literal, name_parts, quote, rewrite
 from penstock.sql.results import Result
 from penstock.sql.sources import Sources, View
 
@@ -134,22 +134,9 @@ def _tables_in(database: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[str,
 
 
 def _pair(name: str) -> tuple[str, str] | None:
-    """`current.purchases`, with or without quotes, as two names."""
-    tokens = [token for token in _split_name(name) if token]
-    return (tokens[-2], tokens[-1]) if len(tokens) >= 2 else None
-
-
-def _split_name(name: str) -> list[str]:
-    parts, current, quoted = [], "", False
-    for character in name:
-        if character == '"':
-            quoted = not quoted
-        elif character == "." and not quoted:
-            parts.append(current)
-            current = ""
-        else:
-            current += character
-    return [*parts, current]
+    """DuckDB tells names quoted where they need it, and with their alias."""
+    parts = name_parts(name)
+    return (parts[-2], parts[-1]) if len(parts) >= 2 else None
 
 
 @contextmanager

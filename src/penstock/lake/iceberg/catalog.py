@@ -25,6 +25,7 @@ from pyiceberg.exceptions import (
     NoSuchNamespaceError,
     NoSuchTableError,
     TableAlreadyExistsError,
+    ValidationError,
 )
 from pyiceberg.io import FileIO
 from pyiceberg.manifest import ManifestContent
@@ -40,6 +41,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from penstock.errors import Corruption
 from penstock.lake.iceberg.local_files import LocalFileIO, Unsynced, local_path
 
 CATALOG_FILE = "catalog.sqlite"
@@ -103,7 +105,12 @@ class LocalCatalog(SqlCatalog):
         if known is not None and known[0] == pointer:
             table = known[1]
             return Table(name, table.metadata, pointer, table.io, self)
-        loaded = super().load_table(name)
+        try:
+            loaded = super().load_table(name)
+        except (FileNotFoundError, ValueError, ValidationError) as error:
+            raise Corruption(
+                f"{'.'.join(name)}: its metadata at {pointer} cannot be read: {error}"
+            ) from error
         table = Table(name, loaded.metadata, loaded.metadata_location, self._load_file_io(), self)
         self._remember(table)
         return table

@@ -109,8 +109,6 @@ class Planner:
             return Known(self._catalog.load_table((namespace, name)))
         except NoSuchTableError:
             return None
-        except (FileNotFoundError, ValueError) as error:
-            raise Corruption(f"{namespace}.{name}: its metadata cannot be read: {error}") from error
 
     def plan(self, known: Known, snapshot_id: int | None = None) -> FilePlan:
         """The files of a snapshot; of the latest where none is given."""
