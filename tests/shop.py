@@ -6,6 +6,7 @@ import asyncio
 import base64
 from collections.abc import Mapping
 from decimal import Decimal
+from itertools import count as count_up
 from typing import Any
 
 import httpx
@@ -101,7 +102,8 @@ class Shop:
             self.client.create_table(**table.definition())
         self.endpoint = LoopEndpoint(self.db)
         self.store = EndpointStore(self.endpoint, lambda: self.db.database.view.last_sequence())
-        self.registry = Registry(self.client, now_us=self.db.clock.now_us, user=lambda: "ann")
+        self._moves = count_up(self.db.clock.now_us())
+        self.registry = Registry(self.client, now_us=lambda: next(self._moves), user=lambda: "ann")
         self.api = build_app(self.app, self.store, now_us=self.db.clock.now_us)
         asyncio.run(prepare_tables(self.store))
 

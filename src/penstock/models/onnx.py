@@ -17,6 +17,7 @@ from penstock.errors import Corruption
 from penstock.models.prediction import Floats, Label, Scores
 from penstock.models.signature import Signature
 
+FLOAT32_PLACES = 6
 _TYPES = {"tensor(float)": numpy.float32, "tensor(double)": numpy.float64}
 
 
@@ -39,7 +40,11 @@ class OnnxModel:
         return Scores(self._run(numpy.ascontiguousarray(rows, dtype=self.dtype)), self.classes)
 
     def _run(self, rows: Any) -> Floats:
-        found = self.session.run([self.output], {self.input_name: rows})[0].astype(numpy.float64)
+        found = self.session.run([self.output], {self.input_name: rows})[0]
+        if found.dtype == numpy.float32:
+            # Float32 knows seven digits. Without the noise behind them ten trees of twenty make 0.5, as they do originally.
+            found = numpy.round(found.astype(numpy.float64), FLOAT32_PLACES) if self.classes else found
+        found = found.astype(numpy.float64)
         if not self.classes:
             return numpy.asarray(found.reshape(len(rows)))
         return numpy.asarray(found[:, 1]) if len(self.classes) == 2 else numpy.asarray(found)

@@ -323,7 +323,16 @@ class Registry:
         }
         try:
             self.client.transact_write_items(
-                TransactItems=[{"Put": moved}, {"Put": {"TableName": TABLE, "Item": told}}]
+                TransactItems=[
+                    {"Put": moved},
+                    {
+                        "Put": {
+                            "TableName": TABLE,
+                            "Item": told,
+                            "ConditionExpression": "attribute_not_exists(entry)",
+                        }
+                    },
+                ]
             )
         except ServiceError as error:
             if error.code == "TransactionCanceledException":

@@ -1,0 +1,180 @@
+"""Registering models: formats, the gate, and what the registry keeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor, RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, StandardScaler
+from tests.shop import MemoryClient
+
+from penstock.errors import Corruption, UsageError
+from penstock.features.windows import Value
+from penstock.models.artifacts import ArtifactFolder
+from penstock.models.gate import GateRejected
+from penstock.models.register import TrainingRows, register
+from penstock.models.registry import Registry
+from penstock.models.runtime import load_model
+from penstock.testing.databases import MemoryDatabase
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    db = MemoryDatabase()
+
+    def now_us() -> int:
+        db.clock.advance(1)
+        return db.clock.now_us()
+
+    return Registry(MemoryClient(db), ArtifactFolder(tmp_path / "models"), now_us=now_us, user=lambda: "ann")
+
+
+def rows_of(seed: int, count: int = 300) -> tuple[TrainingRows, numpy.ndarray[Any, Any]]:
+    random = numpy.random.default_rng(seed)
+    rows: list[dict[str, Value]] = [
+        {
+            "a": float(a),
+            "b": int(b),
+            "c": None if c < 0.2 else float(c),
+            "shade": ("red", "blue", "green")[int(b) % 3],
+        }
+        for a, b, c in zip(
+            random.normal(0, 1e6, count), random.poisson(4, count), random.random(count), strict=True
+        )
+    ]
+    labels = (random.random(count) < [0.8 if float(row["a"] or 0) > 0 else 0.2 for row in rows]).astype(int)
+    return TrainingRows(rows, labels.tolist()), labels
+
+
+SCALERS = [StandardScaler(), MinMaxScaler(), MaxAbsScaler(), "passthrough"]
+
+
+# Why: whatever a pipeline does before its linear model, the coefficients that are served have to answer like the whole of it.
+@pytest.mark.parametrize("scaler", SCALERS, ids=str)
+@pytest.mark.parametrize("last", [LogisticRegression(), Ridge(), LinearRegression()], ids=str)
+def test_a_linear_pipeline_is_served_as_plain_coefficients(
+    registry: Registry, scaler: Any, last: Any
+) -> None:
+    training, labels = rows_of(1)
+    estimator = make_pipeline(SimpleImputer(), scaler, last).fit(training.matrix(), labels)
+    version = register(registry, "m", estimator, training)
+    assert version.format == "linear"
+    model = load_model(version, registry.content(version))
+    asked = training.matrix(model.signature)
+    expected = (
+        estimator.predict_proba(training.matrix())[:, 1]
+        if hasattr(estimator, "predict_proba")
+        else estimator.predict(training.matrix())
+    )
+    assert numpy.allclose(model.score(asked).values, expected, atol=1e-9)
+
+
+# Why: P2 of prediction.py; a campaign and a single answer must not differ in the last bit, nor a replay.
+def test_one_row_and_many_rows_give_the_same_bits(registry: Registry) -> None:
+    training, labels = rows_of(2)
+    three = labels + (numpy.arange(len(labels)) % 3 == 0)
+    for estimator, answers in (
+        (LogisticRegression(), labels),
+        (LogisticRegression(), three),
+        (GradientBoostingClassifier(n_estimators=10), labels),
+    ):
+        fitted = make_pipeline(SimpleImputer(), StandardScaler(), estimator).fit(training.matrix(), answers)
+        version = register(registry, "m", fitted, training)
+        model = load_model(version, registry.content(version))
+        asked = training.matrix(model.signature)
+        assert [model.score_one(row) for row in asked.tolist()] == model.score(asked).values.tolist()
+
+
+TREES = [
+    GradientBoostingClassifier(n_estimators=20),
+    RandomForestClassifier(20),
+    GradientBoostingRegressor(n_estimators=20),
+]
+
+
+# Why: trees go through ONNX, behind the gate.
+@pytest.mark.parametrize("estimator", TREES, ids=lambda estimator: type(estimator).__name__)
+def test_trees_are_served_as_onnx(registry: Registry, estimator: Any) -> None:
+    training, labels = rows_of(3)
+    fitted = make_pipeline(SimpleImputer(), estimator).fit(training.matrix(), labels)
+    version = register(registry, "m", fitted, training)
+    assert version.format == "onnx"
+    assert version.gate["flips"] == 0
+
+
+# Why: a model that rounds its inputs flips labels that nobody would notice. The gate has to, and to show the rows.
+def test_a_fast_form_that_answers_otherwise_is_rejected_with_the_rows(registry: Registry) -> None:
+    values = numpy.random.default_rng(4).random(400) * 50
+    training = TrainingRows([{"a": float(value)} for value in values])
+    labels = (values > 25).astype(int)
+
+    class Rounding(LogisticRegression):  # type: ignore[misc]
+        """Linear, but for its own idea of what it is asked."""
+
+        def predict_proba(self, rows: Any) -> Any:
+            return super().predict_proba(rows + 7)
+
+    estimator = Rounding().fit(values[:, None], labels)
+    with pytest.raises(GateRejected) as caught:
+        register(registry, "m", estimator, training)
+    assert caught.value.report.differences
+    assert registry.versions("m") == []
+
+
+# Why: text becomes one column for each value, and what training never saw is none of them.
+def test_text_features_become_columns(registry: Registry) -> None:
+    training, _ = rows_of(5)
+    names = [column.name for column in training.signature().columns]
+    assert names == ["a", "b", "c", "shade=blue", "shade=green", "shade=red"]
+    assert training.signature().vector({"a": 1.0, "b": 2, "c": 3.0, "shade": "mauve"}) == [1, 2, 3, 0, 0, 0]
+
+
+# Why: the life of an alias, and that its history is on record.
+def test_promote_and_roll_back(registry: Registry) -> None:
+    training, labels = rows_of(6)
+    estimator = make_pipeline(SimpleImputer(), LogisticRegression(max_iter=10)).fit(training.matrix(), labels)
+    for _ in range(3):
+        register(registry, "m", estimator, training)
+    for number in (1, 2, 3):
+        registry.promote("m", number)
+    assert registry.rollback("m") == 2
+    assert registry.rollback("m") == 1
+    with pytest.raises(UsageError, match="no earlier version"):
+        registry.rollback("m")
+    assert registry.get("m").number == 1
+    moves = [(event["action"], event["from"], event["to"]) for event in registry.events("m")]
+    assert moves == [
+        ("promote", "", "1"),
+        ("promote", "1", "2"),
+        ("promote", "2", "3"),
+        ("rollback", "3", "2"),
+        ("rollback", "2", "1"),
+    ]
+    assert registry.models() == ["m"]
+
+
+# Why: a version that does not exist must not become the champion.
+def test_only_a_version_that_exists_can_be_promoted(registry: Registry) -> None:
+    registry.create_table()
+    with pytest.raises(UsageError, match="no version '7'"):
+        registry.promote("m", 7)
+
+
+# Why: bytes on disk that are not what was written are damage, never a model.
+def test_a_damaged_model_file_is_reported(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("penstock.models.registry.INLINE_BYTES_MAX", 10)
+    training, labels = rows_of(7)
+    estimator = make_pipeline(SimpleImputer(), LogisticRegression()).fit(training.matrix(), labels)
+    version = register(registry, "m", estimator, training)
+    assert registry.artifacts is not None
+    file = registry.artifacts.folder / version.artifact
+    assert registry.content(registry.get("m", "1")) == file.read_bytes()
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    with pytest.raises(Corruption):
+        registry.content(registry.get("m", "1"))
