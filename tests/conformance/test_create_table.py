@@ -128,5 +128,8 @@ def test_the_number_of_indexes_is_limited(db: Any) -> None:
         )
     global_ = [index(f"global-{number}", f"x{number}") for number in range(21)]
     with refused("ValidationException"):
-        wrong = {"AttributeDefinitions": [types[0], *types[2:]], "GlobalSecondaryIndexes": global_}
+        wrong: dict[str, Any] = {
+            "AttributeDefinitions": [types[0], *types[2:]],
+            "GlobalSecondaryIndexes": global_,
+        }
         db.create_table(**table_request(new_name(), **wrong))

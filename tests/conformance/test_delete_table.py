@@ -11,7 +11,7 @@ from tests.tables import definitions, index, table_request
 
 # Why: [A] "in the DELETING state until DynamoDB completes the deletion"; then all is gone, and the name is free.
 def test_a_deleted_table_is_gone_with_all_that_it_held(db: Any, new_table: NewTable) -> None:
-    more = {
+    more: dict[str, Any] = {
         "AttributeDefinitions": definitions(pk="S", x="S"),
         "GlobalSecondaryIndexes": [index("by_x", "x")],
     }

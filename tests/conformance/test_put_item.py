@@ -9,7 +9,7 @@ from tests.conformance.answers import invalid, n, refused, s
 from tests.conformance.conftest import NewTable
 from tests.tables import definitions, index
 
-ALL_TYPES = {
+ALL_TYPES: dict[str, dict[str, Any]] = {
     "S": {"S": "text \u00e9\U0001f600"},
     "N": {"N": "-1.5"},
     "B": {"B": b"\x00\xff"},
@@ -29,7 +29,7 @@ def test_an_item_of_every_type_comes_back(db: Any, new_table: NewTable) -> None:
     db.put_item(TableName=table, Item={"pk": s("a"), **ALL_TYPES})
     found = db.get_item(TableName=table, Key={"pk": s("a")}, ConsistentRead=True)["Item"]
     for name in ("SS", "NS", "BS"):
-        assert sorted(found[name].pop(name)) == sorted(ALL_TYPES[name][name])  # type: ignore[type-var,call-overload]
+        assert sorted(found[name].pop(name)) == sorted(ALL_TYPES[name][name])
     assert {k: v for k, v in found.items() if v} == {
         "pk": s("a"),
         **{k: v for k, v in ALL_TYPES.items() if k not in ("SS", "NS", "BS")},
