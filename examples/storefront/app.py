@@ -35,4 +35,4 @@ will_buy = app.predictor("will_buy", features=buyer, model="will_buy@champion", 
 
 app.lake(purchases)
 
-live.run(app, purchases, buyer)  # A synthetic shop: history, then live purchases. Yours has real customers.
+live.run(app)  # A synthetic shop: history, then live purchases. Yours has real customers.

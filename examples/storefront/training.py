@@ -1,8 +1,4 @@
-"""Training `will_buy`: the features as predictions see them, at moments of the past, and whether the customer bought after.
-
-The rows come through the same definition and the same code as a prediction's, asked about an earlier instant. So nothing
-can be known to the model in training that it will not know when it is asked.
-"""
+"""Training `will_buy`: features as they were known at moments of the past, and whether the customer bought in the week after."""
 
 from __future__ import annotations
 
@@ -16,43 +12,39 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-import penstock
-from penstock.features.definition import compile_set
-from penstock.features.instants import instant_of_text
-from penstock.features.online import Reader, entity_value, features_of
-from penstock.models.register import TrainingRows, register
-from penstock.models.registry import Registry
-
-AHEAD = timedelta(days=7)  # What is predicted: a purchase within the next seven days.
+from penstock import ahead, count
+from penstock.models.register import TrainingRows
 
 
-def first_model(ctx: Any, purchases: Any, buyer: Any, customers: Iterable[str], opened: datetime) -> Any:
-    """Train on these customers, register, promote. The version, with how well it ranks customers that it has not seen."""
-    training = training_rows(ctx, purchases, buyer, customers, opened)
-    rows, labels = training.matrix(), training.labels
-    estimator = make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression())
-    estimator.fit(rows[::2], labels[::2])
-    ranking = roc_auc_score(labels[1::2], estimator.predict_proba(rows[1::2])[:, 1])
-    estimator.fit(rows, labels)
-    registry = Registry(ctx.client)
-    version = register(registry, "will_buy", estimator, training, metrics={"auc": round(float(ranking), 4)})
-    registry.promote("will_buy", version.number)
-    return version
+def train(
+    app: Any, ctx: Any, customers: Iterable[str], opened: datetime, *, lake: Any = None
+) -> tuple[str, float]:
+    """Train on these customers, register, promote. Without a lake, the change stream tells what was known when."""
+    # One moment for each customer, from two to six weeks before the shop was opened here: the week after is known.
+    spine = [
+        {"customer_id": customer, "at": opened - timedelta(days=14 + place % 28)}
+        for place, customer in enumerate(customers)
+    ]
+    known = app.training_set(
+        app.feature_sets["buyer"],
+        spine,
+        label=ahead(count(days=7)),
+        history=lake,
+        backfilled=datetime.now(UTC),  # The history was loaded today and happened before.
+    )
+    ranks = ranking(known.rows, known.labels)
+    version = ctx.learn(
+        "will_buy", model(), known.rows, known.labels, data=known.data, metrics={"auc": ranks}
+    )
+    return version, ranks
 
 
-def training_rows(
-    ctx: Any, purchases: Any, buyer: Any, customers: Iterable[str], opened: datetime
-) -> TrainingRows:
-    """One row for each customer, at a moment between three and seven weeks before the shop opened here."""
-    reader = Reader(compile_set(buyer))
-    rows, labels = [], []
-    for place, customer in enumerate(customers):
-        at = (opened - AHEAD - timedelta(days=14 + place % 28)).astimezone(UTC)
-        instant = instant_of_text(at.isoformat())
-        assert instant is not None
-        values, _ = features_of(ctx.client.query, reader, entity_value(reader.plan, customer), instant, {})
-        rows.append(values)
-        after = penstock.between(at, at + AHEAD)
-        bought = purchases.query(customer_id=customer, purchased_at=after, index="by_time", limit=1)
-        labels.append(int(next(bought, None) is not None))
-    return TrainingRows(rows, labels, {"features": buyer.name, "opened": opened.isoformat()})
+def model() -> Any:
+    return make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression())
+
+
+def ranking(rows: list[Any], labels: list[Any]) -> float:
+    """How often a model of one half ranks a buyer of the other half above one who did not buy."""
+    matrix = TrainingRows(rows, labels).matrix()
+    fitted = model().fit(matrix[::2], labels[::2])
+    return round(float(roc_auc_score(labels[1::2], fitted.predict_proba(matrix[1::2])[:, 1])), 4)

@@ -6,9 +6,9 @@ worker process, and again after an error or a restart: a task asks what it remem
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from penstock.app.access import Client
 
@@ -26,6 +26,27 @@ class TaskContext(Protocol):
     @property
     def lake_url(self) -> str:
         """Where SQL is answered."""
+
+    def lake(self) -> Any:
+        """The lake, for `.sql("SELECT …")` and as the history of a training set; None where it is not installed."""
+
+    def learn(
+        self,
+        model: str,
+        estimator: Any,
+        rows: Sequence[Mapping[str, Any]],
+        labels: Sequence[Any],
+        *,
+        data: Mapping[str, Any] | None = None,
+        metrics: Mapping[str, float] | None = None,
+    ) -> str:
+        """Fit the estimator on these rows, register it and make it the champion; the version's name.
+
+        The fast form that serves is held against the estimator on every row first, and refused where it differs.
+        """
+
+    def has_model(self, model: str) -> bool:
+        """Whether there is a champion already."""
 
     def say(self, text: str) -> None:
         """A line for whoever started `penstock up`."""

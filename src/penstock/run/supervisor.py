@@ -164,6 +164,8 @@ class Supervisor:
             each.become("starting")
             code = await self._watch(each.child)
             each.child = None
+            if self._stopping.is_set():
+                return  # Killed because somebody could not wait.
             if code == HOPELESS:
                 each.hopeless = each.hopeless or "it ended and said that a restart will not help"
                 each.become("failed", each.hopeless)

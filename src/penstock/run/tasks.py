@@ -8,14 +8,16 @@ T3. What a task remembers is an item of the table `penstock_tasks`, so that it i
 
 from __future__ import annotations
 
+import importlib
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from penstock.app.tasks import Task
 from penstock.connect.client import Client
 from penstock.events.system_tables import ensure_table
+from penstock.run.extras import has
 from penstock.run.reports import Reporter
 from penstock.run.settings import Settings
 
@@ -44,6 +46,41 @@ class Context:
         self.client = client
         self.app_url, self.lake_url = settings.app_url, settings.lake_url
         self._task, self._reporter, self._stop = task, reporter, stop
+        self._settings = settings
+
+    def lake(self) -> Any:
+        if not has("lake"):
+            return None
+        # Loaded for those who ask: DuckDB and Arrow are large, and may not be installed.
+        return importlib.import_module("penstock.sql.lake").open_lake(self._settings.lake_location)
+
+    def learn(
+        self,
+        model: str,
+        estimator: Any,
+        rows: Sequence[Mapping[str, Any]],
+        labels: Sequence[Any],
+        *,
+        data: Mapping[str, Any] | None = None,
+        metrics: Mapping[str, float] | None = None,
+    ) -> str:
+        # Loaded for those who train: a worker without models needs none of it.
+        registering = importlib.import_module("penstock.models.register")
+        training = registering.TrainingRows(rows, labels, data or {})
+        estimator.fit(training.matrix(), labels)
+        registry = self._registry()
+        version = registering.register(registry, model, estimator, training, metrics=metrics)
+        registry.promote(model, version.number)
+        return str(version.name)
+
+    def has_model(self, model: str) -> bool:
+        return self._registry().alias(model, "champion") is not None
+
+    def _registry(self) -> Any:
+        folder = importlib.import_module("penstock.models.artifacts").ArtifactFolder(
+            self._settings.models_folder
+        )
+        return importlib.import_module("penstock.models.registry").Registry(self.client, folder)
 
     def say(self, text: str) -> None:
         self._reporter.said(text)
