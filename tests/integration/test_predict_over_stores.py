@@ -1,0 +1,213 @@
+"""The predictor over the embedded engine, over a running `penstock serve`, and over moto's DynamoDB: the same answers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import boto3
+import botocore.exceptions
+import httpx
+import moto
+import pytest
+from tests.integration.predicting import served
+from tests.shop import storefront, trained
+
+import penstock
+from penstock.app.tables import Table
+from penstock.errors import ServiceError
+from penstock.models.register import register
+from penstock.models.registry import DEFINITION, Registry
+from penstock.serving.inference_log import table as log_table
+
+NOW = "2026-11-20T12:00:00Z"
+PURCHASES = [
+    ("c1", "p1", "2026-11-19T12:00:00.000000Z", "19.99", "jewelry"),
+    ("c1", "p2", "2026-11-10T12:00:00Z", "80.01", "books"),
+    ("c1", "p3", "2026-10-21T12:00:00.000001Z", "500", "jewelry"),
+    ("c1", "p4", "2026-10-21T12:00:00.000000Z", "1", "jewelry"),
+    ("c2", "p1", "2026-11-13T12:00:00Z", "7", "jewelry"),
+    ("c2", "p2", "2026-11-13T12:00:00.000001Z", "7.7", "jewelry"),
+]
+
+
+@pytest.fixture(params=["embedded", "serve", "moto"])
+def client(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
+    if request.param == "embedded":
+        with penstock.connect(f"file:{tmp_path / 'data'}", durability="process") as opened:
+            yield opened
+    elif request.param == "moto":
+        with moto.mock_aws():
+            yield penstock.connect("aws:us-east-1", access_key="k", secret_key="s")
+    else:
+        yield from _running(tmp_path)
+
+
+def _running(tmp_path: Path) -> Iterator[Any]:
+    code = "from penstock.cli.main import main; main()"
+    command = [sys.executable, "-c", code, "serve", "--data", str(tmp_path / "data"), "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        url = next(word for word in line.split() if word.startswith("http://"))
+        with penstock.connect(url) as opened:
+            yield opened
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+
+
+def fill(client: Any) -> penstock.App:
+    app = storefront()
+    app.bind(client)
+    tables: list[Table] = [*app.tables.values(), log_table()]
+    for definition in (*(table.definition() for table in tables), DEFINITION):
+        client.create_table(**definition)
+    for customer, purchase, at, amount, category in PURCHASES:
+        app.tables["Purchases"].put(
+            {
+                "customer_id": customer,
+                "purchase_id": purchase,
+                "purchased_at": at,
+                "amount": Decimal(amount),
+                "category": category,
+            }
+        )
+    registry = Registry(client, user=lambda: "ann")
+    register(registry, "will_buy", *trained())
+    registry.promote("will_buy", 1)
+    return app
+
+
+# Why: everything above the store speaks DynamoDB's API, so the answers have to be the same whatever is under it: the features
+# at the edge of a window, the campaign, the log, the retry.
+def test_the_predictor_answers_alike_over_every_store(client: Any) -> None:
+    app = fill(client)
+    with served(app, client) as url, httpx.Client(base_url=url) as http:
+        one = http.get("/predict/will_buy/customer/c1", params={"at": NOW}, headers={"X-Request-Id": "r1"})
+        assert one.status_code == 200, one.text
+        body = one.json()
+        assert body["features"] == {
+            "total_purchase_volume_30d": 600.0,
+            "purchases_7d": 1,
+            "days_since_last": 1.0,
+            "jewelry_share_90d": 520.99 / 601.0,
+        }
+        two = http.get("/predict/will_buy/customer/c2", params={"at": NOW}).json()
+        assert two["features"]["purchases_7d"] == 1
+        assert (
+            http.get(
+                "/predict/will_buy/customer/c1", params={"at": NOW}, headers={"X-Request-Id": "r1"}
+            ).json()
+            == body
+        )
+        again = http.get("/predict/will_buy/customer/c2", params={"at": NOW}, headers={"X-Request-Id": "r1"})
+        assert again.status_code == 409
+        lines = http.post("/predict/will_buy/category/jewelry").text.splitlines()
+        assert len(lines) == 3
+        row = client.get_item(TableName="InferenceMetadata", Key={"requestId": {"S": "r1"}})["Item"]
+        assert row["prediction"] == {"S": str(body["prediction"])}
+
+
+# Why: code that is written against a SageMaker endpoint has to run unchanged: the SDK's own client says whether it does.
+def test_boto3s_sagemaker_client_invokes_a_predictor(tmp_path: Path) -> None:
+    with penstock.connect(f"file:{tmp_path / 'data'}", durability="process") as client:
+        app = fill(client)
+        with served(app, client) as url:
+            runtime = boto3.client(
+                "sagemaker-runtime",
+                endpoint_url=url,
+                region_name="us-east-1",
+                aws_access_key_id="k",
+                aws_secret_access_key="s",
+            )
+            answer = runtime.invoke_endpoint(
+                EndpointName="will_buy", ContentType="application/json", Body=b'{"customer_id": "c1"}'
+            )
+            assert answer["InvokedProductionVariant"] == "will_buy@champion:1"
+            assert answer["ContentType"] == "application/json"
+            assert b'"prediction"' in answer["Body"].read()
+            text = runtime.invoke_endpoint(
+                EndpointName="will_buy",
+                ContentType="text/csv",
+                Accept="text/csv",
+                Body=b"100,2,1.5,0.5\n0,0,,0\n",
+            )
+            lines = text["Body"].read().decode().split()
+            assert len(lines) == 2
+            assert all(0 < float(line.split(",")[1]) < 1 for line in lines)
+            with pytest.raises(botocore.exceptions.ClientError) as caught:
+                runtime.invoke_endpoint(EndpointName="nope", Body=b"{}")
+            assert caught.value.response["Error"]["Code"] == "ValidationError"
+            with pytest.raises(botocore.exceptions.ClientError) as caught:
+                runtime.invoke_endpoint(EndpointName="will_buy", ContentType="text/csv", Body=b"1,2\n")
+            assert caught.value.response["Error"]["Code"] == "ValidationError"
+
+
+_CHILD = """
+import asyncio, sys, threading
+import uvicorn, uvloop
+from penstock.database.open import open_database
+from penstock.serving.http import build_app
+from penstock.serving.store import EndpointStore
+from tests.shop import storefront
+
+async def main():
+    loop = asyncio.get_running_loop()
+    database = open_database(__import__("pathlib").Path(sys.argv[1]), post=lambda call: loop.call_soon_threadsafe(call))
+    store = EndpointStore(database, lambda: database.database.view.last_sequence())
+    server = uvicorn.Server(uvicorn.Config(build_app(storefront(), store), port=0, log_level="error"))
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    print(server.servers[0].sockets[0].getsockname()[1], flush=True)
+    await task
+
+uvloop.run(main())
+"""
+
+
+# Why: "durable against kill -9 before the answer leaves". The process is killed under load; whatever was answered is on record.
+@pytest.mark.parametrize("round_", range(2))
+def test_a_killed_process_loses_no_answered_inference(tmp_path: Path, round_: int) -> None:
+    data = tmp_path / "data"
+    with penstock.connect(f"file:{data}") as client:
+        fill(client)
+    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+    process = subprocess.Popen(
+        [sys.executable, "-c", _CHILD, str(data)], stdout=subprocess.PIPE, text=True, env=environment
+    )
+    answered: list[dict[str, Any]] = []
+    try:
+        assert process.stdout is not None
+        url = f"http://127.0.0.1:{int(process.stdout.readline())}"
+        with httpx.Client(base_url=url) as http:
+            for number in range(150 + 83 * round_):
+                answered.append(http.get(f"/predict/will_buy/customer/c{number % 3}").json())
+    finally:
+        process.kill()
+        process.wait()
+    with penstock.connect(f"file:{data}") as client:
+        for body in answered:
+            row = client.get_item(TableName="InferenceMetadata", Key={"requestId": {"S": body["requestId"]}})
+            assert row["Item"]["prediction"]["S"] == str(body["prediction"])
+
+
+# Why: an answer that is not on record must not be given.
+def test_an_answer_that_cannot_be_logged_is_not_given(tmp_path: Path) -> None:
+    with penstock.connect(f"file:{tmp_path / 'data'}", durability="process") as client:
+        app = fill(client)
+        client.delete_table(TableName="InferenceMetadata")
+        with served(app, client) as url:
+            answer = httpx.get(f"{url}/predict/will_buy/customer/c1")
+            assert answer.status_code == 503
+            assert "log" in answer.json()["message"]
+        with pytest.raises(ServiceError):
+            client.scan(TableName="InferenceMetadata")
