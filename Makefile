@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup test test-long check lint types unit bench up clean
+.PHONY: setup test test-long check lint types unit bench up reference clean
 
 setup: .venv/ready
 
@@ -32,6 +32,10 @@ test-long: setup
 # The storefront, on the data in ./data. Ctrl-C stops it, and the next `make up` carries on with the same data.
 up: setup
 	@$(BIN)/penstock up examples/storefront
+
+# docs/reference/cli.md from the commands themselves; a test says when it has to be made again.
+reference: setup
+	$(BIN)/python -m penstock.cli.reference > docs/reference/cli.md
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -48,11 +48,9 @@ def run(
 
     Examples:
 
-      penstock up                      the app.py of this folder
-
-      penstock up shop --data /srv/shop
-
-      penstock up --store aws:eu-west-1   the same application on DynamoDB
+    - `penstock up`: the app.py of this folder
+    - `penstock up shop --data /srv/shop`: another folder's, with its data elsewhere
+    - `penstock up --store aws:eu-west-1`: the same application on DynamoDB
     """
     settings = Settings(find_app_file(application, Path()), data, api_port, app_port, lake_port, store, lake)
     if detach:
