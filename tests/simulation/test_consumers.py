@@ -227,6 +227,7 @@ class World:
         worker.effects += worker.consumer.step(now_s, wall_s)
         worker.results += [(effect, worker.performer.perform(effect)) for effect in worker.effects]
         moved = bool(worker.results)
+        assert moved or worker.consumer.due_s(now_s) > now_s, "a thread would step in circles"
         for effect, result in worker.results:
             worker.consumer.settle(effect, result, now_s, wall_s)
         worker.effects, worker.results = [], []

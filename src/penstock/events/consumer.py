@@ -250,7 +250,8 @@ class Consumer:
             return
         self._leases[effect.shard] = result
         known = self._known.get(effect.shard)
-        if known is None:
+        # Another worker may have finished the shard after this one had looked; the epoch does not tell.
+        if known is None or result.ended:
             return
         self._follow(result, known)
 

@@ -64,11 +64,18 @@ class HttpDoor:
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self) -> None:
-        """No new request; what is in a handler may finish for as long as the process lives."""
+    def close(self) -> None:
+        """No new connection. What is in a handler goes on; see `drain`."""
         if self._thread.is_alive():
             self._server.shutdown()
         self._server.server_close()
+
+    def drain(self, until_s: float) -> bool:
+        """Wait for the calls that run, and answer 503 to new ones. False where time ran out."""
+        return all(
+            self._slots.acquire(timeout=max(0.0, until_s - self._clock.monotonic_s()))
+            for _ in range(CALLS_MAX)
+        )
 
     def answer(self, request: Request, token: str | None) -> Response:
         if self.token is not None and not hmac.compare_digest(token or "", self.token):

@@ -27,7 +27,7 @@ from penstock.app.handlers import ChangeHandler
 from penstock.connect.client import Client
 from penstock.database.open import SystemClock
 from penstock.events.consumer import Consumer
-from penstock.events.effects import Effect, Invoke, Page, Read, Result
+from penstock.events.effects import Effect, Invoke, Result, Trouble
 from penstock.events.http_door import HttpDoor
 from penstock.events.performer import Performer
 from penstock.events.settings import Settings, settings_of
@@ -139,8 +139,8 @@ class ConsumerThread:
         effect, result = message
         if isinstance(result, Crashed):
             raise result.error
-        if isinstance(effect, Read) and not isinstance(result, Page):
-            log.info("%s could not read its stream: %s", self.settings.name, result)
+        if isinstance(result, Trouble):
+            log.warning("%s: %s: %s", self.settings.name, type(effect).__name__, result.message)
         self.consumer.settle(effect, result, *self._now())
 
 
@@ -201,13 +201,15 @@ class Worker:
     def stop(self, within_s: float = STOP_WITHIN_S) -> bool:
         """Let handlers finish, keep positions, give up leases. False where a handler did not come back in time: its
         batch is handled again elsewhere when this process is gone."""
+        deadline_s = self._clock.monotonic_s() + within_s
         if self.door is not None:
-            self.door.stop()
+            self.door.close()
         started = [thread for thread in self.consumers.values() if thread.alive]
         for thread in started:
             thread.ask_to_stop()
-        deadline_s = self._clock.monotonic_s() + within_s
         in_time = [thread.join(max(0.0, deadline_s - self._clock.monotonic_s())) for thread in started]
+        if self.door is not None:
+            in_time.append(self.door.drain(deadline_s))
         self._hands.close()
         return all(in_time)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import threading
 from typing import Any
 
 import pytest
@@ -185,7 +186,7 @@ def test_a_handler_answers_over_http() -> None:
         assert (status, json.loads(body)) == (200, {"sum": 3, "id": "7"})
         assert ask(door, "GET", "/inference/7")[0] == 404
     finally:
-        door.stop()
+        door.close()
 
 
 # Why: a handler that fails is a 502 and never takes the listener with it; SystemExit is no way out either.
@@ -203,7 +204,7 @@ def test_a_handler_that_fails_is_a_bad_gateway() -> None:
         for path in ("/raise", "/exit", "/malformed"):
             assert ask(door, "GET", path) == (502, b'{"message": "Internal server error"}')
     finally:
-        door.stop()
+        door.close()
 
 
 # Why: any page in a browser can reach a loopback port; only who has the token is served.
@@ -214,4 +215,26 @@ def test_a_caller_without_the_token_is_refused() -> None:
         assert ask(door, "GET", "/")[0] == 403
         assert ask(door, "GET", "/", b"", {TOKEN_HEADER: "secret"})[0] == 200
     finally:
-        door.stop()
+        door.close()
+
+
+# Why: a graceful stop lets a call that runs come to its answer.
+def test_a_stop_waits_for_the_call_that_runs() -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    def slow(event: dict[str, Any]) -> dict[str, Any]:
+        entered.set()
+        leave.wait(20)
+        return {"statusCode": 200, "body": "done"}
+
+    door = served(slow, "GET /")
+    door.start()
+    answers: list[tuple[int, bytes]] = []
+    asking = threading.Thread(target=lambda: answers.append(ask(door, "GET", "/")))
+    asking.start()
+    assert entered.wait(20)
+    door.close()
+    assert not door.drain(0.0), "a call runs, and the time is over"
+    leave.set()
+    asking.join(20)
+    assert answers == [(200, b"done")]
