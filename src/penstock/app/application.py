@@ -123,7 +123,7 @@ class App:
         def register(handler: _F) -> _F:
             called = name or handler.__name__
             pattern = settings.pop("filter", ())
-            settings["filter"] = (pattern,) if isinstance(pattern, Mapping) else tuple(pattern)
+            settings["filter"] = (pattern,) if isinstance(pattern, Mapping | str) else tuple(pattern)
             _add(self.change_handlers, called, ChangeHandler(called, table, handler, **settings))
             return handler
 

@@ -6,7 +6,7 @@ deployed there. The names are Lambda's; where Lambda counts seconds, ours end in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,7 +63,6 @@ def settings_of(declared: ChangeHandler) -> Settings:
     age_s = declared.maximum_record_age_s
     if age_s != FOREVER and not 60 <= age_s <= 604_800:
         raise UsageError(f"{declared.name}: maximum_record_age_s is -1 (no limit) or 60 to 604800")
-    patterns: tuple[Mapping[str, Any], ...] = declared.filter
     return Settings(
         name=declared.name,
         table=declared.table.name,
@@ -72,7 +71,7 @@ def settings_of(declared: ChangeHandler) -> Settings:
         window_s=declared.window_s,
         starting_position=declared.starting_position,
         parallelization_factor=declared.parallelization_factor,
-        accept=compile_patterns(patterns),
+        accept=compile_patterns(declared.filter),
         maximum_retry_attempts=declared.maximum_retry_attempts,
         maximum_record_age_s=age_s,
         bisect_batch_on_function_error=declared.bisect_batch_on_function_error,
