@@ -24,9 +24,9 @@ class Backoff:
     shortest_s: float = 0.1
     longest_s: float = 60.0
 
-    def pause_s(self, failures: int, random: Randomness) -> float:
+    def pause_s(self, failures: int, chance: Randomness) -> float:
         # 2**60 seconds is longer than any bound; the cap keeps the power small.
-        return random.random() * min(self.longest_s, self.shortest_s * 2.0 ** min(failures, 60))
+        return chance.random() * min(self.longest_s, self.shortest_s * 2.0 ** min(failures, 60))
 
 
 HANDLER = Backoff()
