@@ -1,6 +1,6 @@
 """The console over a database in this process with a small seeded shop, for the browser tests and for looking at pages.
 
-    python -m tests.browser.demo            prints the address and serves until Ctrl-C
+python -m tests.browser.demo            prints the address and serves until Ctrl-C
 """
 
 from __future__ import annotations
@@ -16,8 +16,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import uvicorn
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import penstock
 from penstock import count, keys_only, mean, share, since_last, total
@@ -27,10 +31,17 @@ from penstock.connect.client import Client
 from penstock.console.context import Context
 from penstock.console.pages import mount
 from penstock.database.open import open_database
+from penstock.events.worker import Worker
+from penstock.models.artifacts import ArtifactFolder
+from penstock.models.register import TrainingRows, register
+from penstock.models.registry import Registry
 from penstock.server.serve import serve
+from penstock.serving import inference_log
 from penstock.serving.http import build_app, prepare_tables
 from penstock.serving.store import EndpointStore
+from penstock.sql.service import start_lake
 
+BOARDS = Path(__file__).parents[2] / "examples" / "storefront" / "boards"
 CATEGORIES = ("grocery", "clothing", "home", "toys", "electronics", "jewelry")
 
 
@@ -60,8 +71,41 @@ def declare() -> App:
         },
     )
     app.predictor("will_buy", features=buyer, model="will_buy@champion", campaign_by="by_category")
-    app.lake(purchases)
+    app.lake(purchases, inference_log.table())
+
+    @app.on_change(purchases, batch_size=10, maximum_retry_attempts=0)
+    def notify(event: dict[str, Any], context: Any) -> None:
+        for record in event["Records"]:
+            if record["dynamodb"]["NewImage"]["category"]["S"] == "toys":
+                raise ValueError("the toy shop's address is not known <yet>")
+
     return app
+
+
+def train(app: App, client: Client, folder: Path) -> None:
+    """Two versions, the first of them promoted: a model of what a seed makes up."""
+    chance = random.Random(3)
+    rows, labels = [], []
+    for _ in range(400):
+        bought = chance.random() < 0.5
+        rows.append(
+            {
+                "total_purchase_volume_30d": chance.gauss(220 if bought else 60, 40),
+                "purchases_7d": float(chance.randint(1, 4) if bought else chance.randint(0, 1)),
+                "mean_amount_30d": chance.gauss(45, 10),
+                "jewelry_share_90d": chance.random() * 0.4,
+                "days_since_last": chance.uniform(0, 8 if bought else 40),
+            }
+        )
+        labels.append(int(bought != (chance.random() < 0.1)))
+    registry = Registry(client, ArtifactFolder(folder))
+    for strength in (1.0, 0.1):
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=strength))
+        training = TrainingRows(rows, labels, {"from": "raw.Purchases", "label": "bought within 7 days"})
+        model.fit(training.matrix(), labels)
+        auc = 0.9312 if strength == 1.0 else 0.9275
+        register(registry, "will_buy", model, training, metrics={"auc": auc}, note=f"C={strength}")
+    registry.promote("will_buy", 1)
 
 
 def history(seed: int = 7, customers: int = 60) -> list[dict[str, Any]]:
@@ -98,7 +142,16 @@ def start(boards: Path, **settings: Any) -> Demo:
     """In a thread; returns when it answers."""
     ready: dict[str, Any] = {}
     up = threading.Event()
-    thread = threading.Thread(target=lambda: asyncio.run(_serve(boards, settings, ready, up)), daemon=True)
+
+    def run() -> None:
+        try:
+            asyncio.run(_serve(boards, settings, ready, up))
+        except BaseException as error:
+            ready["failed"] = error
+            up.set()
+            raise
+
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     if not up.wait(60) or "failed" in ready:
         raise RuntimeError(f"the console did not start: {ready.get('failed')}")
@@ -123,17 +176,23 @@ async def _serve(boards: Path, settings: dict[str, Any], ready: dict[str, Any], 
         listening: asyncio.Future[int] = loop.create_future()
         api_stop = asyncio.Event()
         api = asyncio.create_task(
-            serve(database, "127.0.0.1", 0, ready=lambda _, port, __: listening.set_result(port), stop=api_stop)
+            serve(
+                database, "127.0.0.1", 0, ready=lambda _, port, __: listening.set_result(port), stop=api_stop
+            )
         )
         api_url = f"http://127.0.0.1:{await listening}"
         app = declare()
         store = EndpointStore(database)
         client = penstock.connect(api_url)
         await seed(app, store)
+        await asyncio.to_thread(train, app, client, Path(folder) / "models")
+        worker = Worker(app, client)
+        await asyncio.to_thread(worker.start)
         pages = build_app(app, store, artifacts=Path(folder) / "models")
+        lake = await asyncio.to_thread(start_lake, app, api_url, Path(folder) / "lake", 0)
         context = Context(
             app, store, client, api_url, boards=boards, models=Path(folder) / "models",
-            **{"lake_url": None, **settings},
+            **{"lake_url": f"http://127.0.0.1:{lake.port}", **settings},
         )  # fmt: skip
         mount(pages, context)
         with socket.socket() as bound:
@@ -143,14 +202,22 @@ async def _serve(boards: Path, settings: dict[str, Any], ready: dict[str, Any], 
             while not server.started and not running.done():
                 await asyncio.sleep(0.01)
             ready |= {"url": f"http://127.0.0.1:{bound.getsockname()[1]}", "api_url": api_url, "app": app}
+            await asyncio.to_thread(predict_some, ready["url"])
             up.set()
             await stop.wait()
             server.should_exit = True
             await running
+        await asyncio.to_thread(lake.stop)
         api_stop.set()
         await api
         client.close()
         database.close()
+
+
+def predict_some(url: str) -> None:
+    for number in range(40):
+        with urlopen(f"{url}/predict/will_buy/customer/c{number % 30}") as answer:
+            answer.read()
 
 
 async def seed(app: App, store: EndpointStore) -> None:
@@ -178,7 +245,7 @@ async def seed(app: App, store: EndpointStore) -> None:
 
 
 if __name__ == "__main__":
-    demo = start(Path(tempfile.mkdtemp()))
+    demo = start(BOARDS)
     print(f"{demo.url}/console/", flush=True)
     try:
         threading.Event().wait()

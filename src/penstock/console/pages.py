@@ -10,9 +10,12 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from penstock.console.boards import BoardPages
 from penstock.console.context import Context
 from penstock.console.guard import PREFIX, Guard
 from penstock.console.items import ItemPages
+from penstock.console.lake import LakePages
+from penstock.console.lake_client import LakeClient
 from penstock.console.rendering import HERE, Pages
 from penstock.console.sign_in import SignIn
 from penstock.console.tables import TablePages
@@ -26,12 +29,14 @@ def mount(app: Starlette, context: Context) -> None:
 
 def build(app: Starlette, context: Context) -> Starlette:
     pages = Pages(context)
-    tables = TablePages(pages)
+    tables, lake = TablePages(pages), LakeClient(context.lake_url)
     routes = [
         Mount("/static", _Static(directory=HERE / "static"), name="static"),
         *SignIn(pages).routes(),
         *ItemPages(pages, tables).routes(),
         *tables.routes(),
+        *LakePages(pages, lake).routes(),
+        *BoardPages(pages, lake).routes(),
         Route("/{rest:path}", _Missing(pages).show),
     ]
 

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import orjson
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
@@ -51,6 +52,9 @@ class Pages:
             "value": value_text,
             "kind": kind_of,
             "json": lambda held: orjson.dumps(held, option=orjson.OPT_INDENT_2, default=_plain).decode(),
+            "data": data,
+            "cell": cell,
+            "column_type": column_type,
             "line": lambda held: orjson.dumps(held, default=_plain).decode(),
             "part": lambda text: quote(str(text), safe=""),
             "dollars": dollars,
@@ -89,6 +93,30 @@ def _fingerprint(folder: Path) -> str:
     for path in sorted(folder.rglob("*.*")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+# -- Values --
+
+
+def data(held: Any) -> Markup:
+    """JSON for a script element of data, which ends at the first `</script`: no `<` is left in it."""
+    text = orjson.dumps(held, default=_plain).decode()
+    return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
+
+
+def cell(value: Any, type_: str = "") -> str:
+    """A value of an answer: a decimal without the zeros that only its scale asks for."""
+    if isinstance(value, str):
+        trims = type_.startswith("decimal") and "." in value
+        return (value.rstrip("0").rstrip(".") or "0") if trims else value
+    return orjson.dumps(value, default=_plain).decode()
+
+
+def column_type(arrow: str) -> str:
+    """Arrow's name of a type as SQL people say it."""
+    if arrow.startswith("timestamp"):
+        return "timestamp"
+    return arrow.replace("decimal128", "decimal").replace("string", "text").replace(", ", ",")
 
 
 # -- Words and numbers --

@@ -38,7 +38,7 @@ const shape = EditorView.theme({
 export function edit(area, options) {
   const language = options.language === "sql"
     ? sql({ dialect: StandardSQL, schema: options.schema || {}, upperCaseKeywords: true })
-    : json();
+    : options.language === "json" ? json() : [];
   const run = () => { options.onRun?.(); return true; };
   const view = new EditorView({
     doc: area.value,
@@ -50,7 +50,7 @@ export function edit(area, options) {
       lineNumbers(),
       EditorState.tabSize.of(2),
       EditorView.lineWrapping,
-      EditorView.contentAttributes.of({ "aria-label": options.label || area.getAttribute("aria-label") || "Text" }),
+      EditorView.contentAttributes.of({ tabindex: "0", "aria-label": options.label || area.getAttribute("aria-label") || "Text" }),
       // Tab leaves the editor, so that nobody is caught in it; it takes a completion where one is shown.
       keymap.of([{ key: "Tab", run: acceptCompletion }, ...closeBracketsKeymap, ...defaultKeymap, ...historyKeymap, ...completionKeymap]),
       language, shape, syntaxHighlighting(colours),
