@@ -32,6 +32,10 @@ class _FileKeys:
     dead: npt.NDArray[np.bool_]  # By row number.
 
 
+def join_hashes(parts: Sequence[Hashes]) -> Hashes:
+    return np.concatenate(parts) if parts else np.empty((0, 2), dtype=np.uint64)
+
+
 class KeyIndex:
     """`find` and what keeps it true. The caller tells it of each commit."""
 
@@ -70,6 +74,13 @@ class KeyIndex:
     def dead_rows(self, path: str) -> Sequence[int]:
         rows: list[int] = np.flatnonzero(self._files[path].dead).tolist()
         return rows
+
+    def hashes_of(self, path: str) -> Hashes:
+        """A file's keys by row number, as they were added."""
+        file = self._files[path]
+        hashes = np.empty((len(file.row), 2), dtype=np.uint64)
+        hashes[file.row, 0], hashes[file.row, 1] = file.high, file.low
+        return hashes
 
     def counts(self, path: str) -> tuple[int, int]:
         """Rows, and how many of them are dead."""

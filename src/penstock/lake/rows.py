@@ -11,7 +11,7 @@ R3. The key is canonical JSON: partition key first, no spaces. Equal keys are eq
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -63,11 +63,13 @@ def sequence_at(us: int) -> str:
     return f"{us * SEQUENCE_PER_US:021d}"
 
 
-def key_text(keys: Sequence[str], item: Mapping[str, Any]) -> str:
+def key_text(keys: tuple[str, ...], item: Mapping[str, Any]) -> str:
+    if tuple(item) == keys:
+        return orjson.dumps(item).decode()
     return orjson.dumps({name: item[name] for name in keys}).decode()
 
 
-def from_record(record: Mapping[str, Any], shard: str, keys: Sequence[str]) -> Change:
+def from_record(record: Mapping[str, Any], shard: str, keys: tuple[str, ...]) -> Change:
     told = record["dynamodb"]
     event_us = int(float(told["ApproximateCreationDateTime"]) * 1_000_000)
     number = told["SequenceNumber"]

@@ -14,24 +14,30 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from penstock.lake.current import CurrentState
-from penstock.lake.evolution import KEY
+from penstock.lake.evolution import SEQUENCE
 from penstock.lake.iceberg.table import Commit, IcebergTable, Refused, Unknown, partition_of
-from penstock.lake.key_index import hash_keys
+from penstock.lake.key_index import Hashes, join_hashes
 from penstock.lake.quarantine import Quarantine
 from penstock.lake.raw import RawLog
 from penstock.lake.sink import TableSink
 
-COMPACT_FILES = 30
-SMALL_ROWS = 200_000
+COMPACT_FILES = 16  # Of one size.
+COMPACT_DELETES = 30
+SMALL_ROWS = 32_000  # From here on a file is left alone, unless many of its rows are dead.
+TIER_ROWS = (
+    4_000  # Files below it are merged among themselves, so that no row is rewritten more than three times.
+)
 REWRITE_ROWS_MAX = 400_000
 DEAD_SHARE = 0.2
 SNAPSHOTS_MAX, SNAPSHOTS_KEPT = 100, 60
@@ -90,55 +96,81 @@ def tables_of(sink: Kept) -> list[IcebergTable]:
 
 
 def compact_raw(raw: RawLog, *, force: bool) -> Done | None:
-    """Merge small files of a day, oldest first."""
+    """Merge small files of a day and of one size, oldest first."""
     table = raw.table
-    by_day: dict[object, list[str]] = {}
+    groups: dict[object, list[str]] = {}
     for path, entry in table.data.items():
-        if entry.data_file.record_count < SMALL_ROWS:
-            by_day.setdefault(partition_of(entry), []).append(path)
+        rows = entry.data_file.record_count
+        if rows < SMALL_ROWS:
+            tier = 0 if force else _tier(rows)
+            groups.setdefault((partition_of(entry), tier), []).append(path)
     before = len(table.data)
-    for paths in by_day.values():
+    for paths in groups.values():
         if len(paths) >= (2 if force else COMPACT_FILES):
             chosen = _up_to_rows(table, paths)
-            rows = _read(table, chosen, {}).sort_by("ordinal")
-            partition = table.data[chosen[0]].data_file.partition
-            file = table.write(rows, partition=partition)
+            rows_of_day = pa.concat_tables([_read(table, path, ()) for path in chosen]).sort_by("ordinal")
+            file = table.write(rows_of_day, partition=table.data[chosen[0]].data_file.partition)
             table.commit(Commit(add=[file], remove=set(chosen), replaces=True))
     return Done(table.name, before, len(table.data)) if len(table.data) != before else None
 
 
 def compact_current(current: CurrentState, *, force: bool) -> Done | None:
+    table = current.table
+    tiers: dict[int, list[str]] = {}
+    for path, entry in table.data.items():
+        rows = entry.data_file.record_count
+        if rows < SMALL_ROWS:
+            tiers.setdefault(_tier(rows), []).append(path)
+    if force:
+        candidates = [path for paths in tiers.values() for path in paths]
+        due = len(candidates) > 1 or bool(table.deletes)
+    else:
+        candidates = next((paths for _, paths in sorted(tiers.items()) if len(paths) >= COMPACT_FILES), [])
+        due = bool(candidates) or len(table.deletes) >= COMPACT_DELETES
+    if not due:
+        return None
+    return _rewrite(current, candidates, force=force)
+
+
+def _rewrite(current: CurrentState, candidates: list[str], *, force: bool) -> Done:
+    """M1 for current: these files, and those with many dead rows, become one; other deletes are gathered."""
     table, index = current.table, current.index
-    candidates, small = [], 0
+    before = len(table.data) + len(table.deletes)
     for path in table.data:
         rows, dead = index.counts(path)
-        if rows < SMALL_ROWS:
-            small += 1
+        if path not in candidates and dead and (force or dead > rows * DEAD_SHARE):
             candidates.append(path)
-        elif dead > rows * DEAD_SHARE:
-            candidates.append(path)
-    pieces = small + len(table.deletes)
-    if pieces < COMPACT_FILES and not (force and (small > 1 or table.deletes)):
-        return None
-    before = len(table.data) + len(table.deletes)
-    if force:
-        candidates = [path for path in table.data if path in set(candidates) or index.counts(path)[1]]
-    chosen = _up_to_rows(table, candidates) if candidates else []
-    commit = Commit(remove={*chosen, *table.deletes}, replaces=True)
+    chosen = _up_to_rows(table, candidates)
     dead_rows = {path: index.dead_rows(path) for path in table.data if index.counts(path)[1]}
-    rewritten = _read(table, chosen, dead_rows)
-    if rewritten.num_rows:
-        rewritten = rewritten.sort_by(KEY)
-        commit.add.append(table.write(rewritten))
-    remaining = {path: rows for path, rows in dead_rows.items() if path not in commit.remove}
+    rows, hashes = _live_rows(current, chosen, dead_rows)
+    commit = Commit(remove={*chosen, *table.deletes}, replaces=True)
+    if rows.num_rows:
+        commit.add.append(table.write(rows))
+    remaining = {path: dead for path, dead in dead_rows.items() if path not in commit.remove}
     if remaining:
         commit.add.append(table.write_deletes(remaining))
     table.commit(commit)
     for path in chosen:
         index.remove(path)
-    if rewritten.num_rows:
-        index.add(commit.add[0].file_path, hash_keys(rewritten.column(KEY).to_pylist()))
+    if rows.num_rows:
+        index.add(commit.add[0].file_path, hashes)
     return Done(table.name, before, len(table.data) + len(table.deletes))
+
+
+def _live_rows(
+    current: CurrentState, paths: list[str], dead: Mapping[str, Sequence[int]]
+) -> tuple[pa.Table, Hashes]:
+    """In the order in which the items last changed, which is what neighbours have most in common."""
+    table, index = current.table, current.index
+    parts = [_read(table, path, dead.get(path, ())) for path in paths]
+    hashes = join_hashes([np.delete(index.hashes_of(path), dead.get(path, ()), axis=0) for path in paths])
+    rows = pa.concat_tables([table.arrow_schema().empty_table(), *parts])
+    order = pc.sort_indices(rows.column(SEQUENCE))
+    return rows.take(order), hashes[order.to_numpy()]
+
+
+def _tier(rows: int) -> int:
+    return 0 if rows < TIER_ROWS else 1
 
 
 # -- What a person may ask for --
@@ -198,25 +230,22 @@ def _up_to_rows(table: IcebergTable, paths: Iterable[str]) -> list[str]:
     return chosen
 
 
-def _read(table: IcebergTable, paths: Iterable[str], dead: dict[str, Sequence[int]]) -> pa.Table:
-    """The live rows of these files in the table's schema of today. Columns are never renamed here, so names tell."""
+def _read(table: IcebergTable, path: str, dead: Sequence[int]) -> pa.Table:
+    """A file's live rows in the table's schema of today. Columns are never renamed here, so names tell."""
     schema = table.arrow_schema()
-    parts = [schema.empty_table()]
-    for path in paths:
-        rows = pq.read_table(table.open_input(path))
-        if path in dead:
-            keep = [True] * rows.num_rows
-            for row in dead[path]:
-                keep[row] = False
-            rows = rows.filter(pa.array(keep))
-        columns = [
-            rows.column(field.name).cast(field.type)
-            if field.name in rows.column_names
-            else pa.nulls(rows.num_rows, field.type)
-            for field in schema
-        ]
-        parts.append(pa.Table.from_arrays(columns, schema=schema))
-    return pa.concat_tables(parts)
+    rows = pq.read_table(table.open_input(path))
+    columns = [
+        rows.column(field.name).cast(field.type)
+        if field.name in rows.column_names
+        else pa.nulls(rows.num_rows, field.type)
+        for field in schema
+    ]
+    whole = pa.Table.from_arrays(columns, schema=schema)
+    if not len(dead):
+        return whole
+    keep = np.ones(rows.num_rows, dtype=np.bool_)
+    keep[list(dead)] = False
+    return whole.filter(pa.array(keep))
 
 
 # -- M3, M4 --

@@ -17,6 +17,7 @@ import pyarrow.ipc
 import pyarrow.parquet
 
 from penstock.errors import UsageError
+from penstock.lake.cells import number_text
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def json_value(value: object) -> object:
     """What JSON has no form for: numbers stay digit by digit, as text; bytes are base64."""
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
-    return format(value, "f") if isinstance(value, Decimal) else str(value)
+    return number_text(value) if isinstance(value, Decimal) else str(value)
 
 
 def _json_lines(table: pa.Table) -> bytes:
@@ -85,7 +86,7 @@ def _csv(table: pa.Table) -> bytes:
 
 
 def _flat(table: pa.Table) -> pa.Table:
-    """CSV has no lists and no bytes: they become JSON text and base64."""
+    """CSV has no lists, bytes or decimals: they become JSON text, base64 and plain digits."""
     columns = []
     for name in table.column_names:
         column = table.column(name)
@@ -101,6 +102,10 @@ def _flat(table: pa.Table) -> pa.Table:
                 None if value is None else base64.b64encode(value).decode() for value in column.to_pylist()
             ]
             column = pa.chunked_array([pa.array(coded, pa.string())])
+        elif pa.types.is_decimal(type_):
+            # Arrow writes a zero of nine places as 0E-9.
+            digits = [None if value is None else number_text(value) for value in column.to_pylist()]
+            column = pa.chunked_array([pa.array(digits, pa.string())])
         columns.append(column)
     return pa.table(columns, names=table.column_names)
 

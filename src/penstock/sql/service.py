@@ -9,6 +9,7 @@ stream), `parquet` and `lines` (one object a line) answer the rows as such.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -131,4 +132,8 @@ def start_lake(
         deliveries = Deliveries(process.warehouse, app.deliveries, spool, process.clock)
         process.add_job(deliveries)
         process.add_routes(deliveries.routes())
+    # Parsing makes millions of objects that die young and none that are cyclic: with the collector at its usual pace
+    # it took 4.7 times as long.
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 100)
     return process.start()

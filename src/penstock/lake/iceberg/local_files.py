@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
@@ -24,6 +26,7 @@ class Unsynced:
         self._lock = threading.Lock()
         self._paths: set[str] = set()
         self._settled_folders: set[str] = set()
+        self._pool = ThreadPoolExecutor(4, thread_name_prefix="lake-sync")
 
     def add(self, path: str) -> None:
         with self._lock:
@@ -34,10 +37,9 @@ class Unsynced:
             taken, self._paths = self._paths, set()
         try:
             present = [path for path in {*taken, *also} if os.path.exists(path)]
-            for path in present:
-                _sync(path, os.O_RDONLY)
-            for folder in self._folders_of(present):
-                _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
+            # Side by side: a sync waits for the disk and not for us.
+            deque(self._pool.map(_sync_file, present), maxlen=0)
+            deque(self._pool.map(_sync_folder, self._folders_of(present)), maxlen=0)
         except OSError:
             with self._lock:
                 self._paths |= taken
@@ -56,6 +58,14 @@ class Unsynced:
                 folders.add(parent)
                 above = parent
         return sorted(folders, key=len, reverse=True)
+
+
+def _sync_file(path: str) -> None:
+    _sync(path, os.O_RDONLY)
+
+
+def _sync_folder(path: str) -> None:
+    _sync(path, os.O_RDONLY | os.O_DIRECTORY)
 
 
 def _sync(path: str, flags: int) -> None:
