@@ -32,7 +32,6 @@ class Terminal:
     ) -> None:
         self._console, self._settings, self._all_lines = console, settings, all_lines
         self._began_s = monotonic()
-        self._quiet: set[str] = set()
         self._states: dict[str, str] = {}
         self._shown: dict[str, int] = {}
         self._bars: dict[str, TaskID] = {}
@@ -60,16 +59,9 @@ class Terminal:
     # -- Watcher --
 
     def line(self, name: str, text: str) -> None:
-        if self._all_lines or self._is_loud(name, text):
+        """What a handler prints has no level and is meant to be seen."""
+        if self._all_lines or not text.startswith(_QUIET):
             self._print(name, text)
-
-    def _is_loud(self, name: str, text: str) -> bool:
-        """A line without a level belongs to the one before: a trace follows its error."""
-        if text.startswith(_QUIET):
-            self._quiet.add(name)
-        elif text.startswith(("WARNING ", "ERROR ", "CRITICAL ", "Fatal Python error")):
-            self._quiet.discard(name)
-        return name not in self._quiet
 
     def changed(self, process: ProcessState) -> None:
         name, before = process.name, self._states.get(process.name)
