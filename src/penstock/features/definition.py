@@ -88,7 +88,11 @@ class Source:
         instant = None if held is None else instant_of(held, self.unit)
         if instant is None:
             return None
-        return instant, tuple([tie(item[name]) for name in self.keys]) if self.needs_ties else (), item
+        return instant, self.ties(item) if self.needs_ties else (), item
+
+    def ties(self, item: dict[str, Any]) -> tuple[Any, ...]:
+        """What orders rows of the same instant: the keys."""
+        return tuple([tie(item[name]) for name in self.keys])
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +243,9 @@ def _index_for(declared: FeatureSet, table: Table, time: str) -> tuple[str | Non
 
 
 def _matcher(where: Sequence[tuple[str, Any]]) -> Matches:
+    if len(where) == 1 and isinstance(where[0][1], str):
+        name, expected = where[0][0], {"S": where[0][1]}
+        return lambda item: item.get(name) == expected
     tests = [(name, _test(wanted)) for name, wanted in where]
     if len(tests) == 1:
         [(name, test)] = tests
