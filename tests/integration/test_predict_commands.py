@@ -1,0 +1,167 @@
+"""The commands about predictions, as a person runs them: an application in a folder, a data directory beside it."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import time
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pyarrow.parquet as pq
+import pytest
+from tests.integration.predicting import served
+from tests.shop import trained
+
+import penstock
+from penstock.cli.main import main
+from penstock.features.instants import DAY_US, text_of
+from penstock.models.registry import DEFINITION
+from penstock.run.app_files import load_app
+from penstock.serving.inference_log import table as log_table
+
+APP = """
+import penstock
+from penstock import count, keys_only, share, since_last, total
+
+app = penstock.App("shop")
+purchases = app.table("Purchases", partition_key="customer_id", sort_key="purchase_id",
+                      local_indexes={"by_time": "purchased_at"},
+                      global_indexes={"by_category": ("category", "customer_id", keys_only())}, stream=True)
+buyer = app.features("buyer", source=purchases, entity="customer_id", time="purchased_at", features={
+    "total_purchase_volume_30d": total("amount", days=30),
+    "purchases_7d": count(days=7),
+    "days_since_last": since_last(),
+    "jewelry_share_90d": share("amount", where={"category": "jewelry"}, days=90),
+})
+will_buy = app.predictor("will_buy", features=buyer, model="will_buy@champion", campaign_by="by_category")
+"""
+
+
+class Person:
+    """Runs commands in the application's folder and reads what they say."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+
+    def run(self, *words: str, code: int = 0) -> str:
+        with pytest.raises(SystemExit) as ended:
+            main(list(words))
+        said = self._capsys.readouterr()
+        assert (ended.value.code or 0) == code, said.out + said.err
+        return said.out
+
+
+@pytest.fixture
+def person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Person:
+    (tmp_path / "app.py").write_text(APP)
+    monkeypatch.chdir(tmp_path)
+    app = load_app(tmp_path / "app.py")
+    now_us = time.time_ns() // 1000
+    with penstock.connect("file:data", durability="process") as client:
+        app.bind(client)
+        for definition in (
+            *(t.definition() for t in app.tables.values()),
+            log_table().definition(),
+            DEFINITION,
+        ):
+            client.create_table(**definition)
+        for number in range(30):
+            app.tables["Purchases"].put(
+                {
+                    "customer_id": f"c{number:02}",
+                    "purchase_id": "p1",
+                    "purchased_at": text_of(now_us - number * DAY_US),
+                    "amount": Decimal(10 * number) + Decimal("0.99"),
+                    "category": "jewelry" if number % 3 else "books",
+                }
+            )
+    estimator, training = trained()
+    (tmp_path / "model.pickle").write_bytes(pickle.dumps(estimator))
+    rows = [
+        json.dumps({**row, "label": label}) for row, label in zip(training.rows, training.labels, strict=True)
+    ]
+    (tmp_path / "rows.jsonl").write_text("\n".join(rows))
+    return Person(capsys)
+
+
+# Why: the tutorial's path, from a model file to a promoted version and back.
+def test_a_model_is_registered_promoted_and_rolled_back(person: Person) -> None:
+    register = ("models", "register", "will_buy", "model.pickle", "--rows", "rows.jsonl", "--label", "label")
+    assert "will_buy@1 registered (linear)" in person.run(*register)
+    person.run("models", "promote", "will_buy@1")
+    person.run(*register, "--promote")
+    listed = json.loads(person.run("models", "list", "--json"))
+    assert listed["will_buy"]["aliases"] == {"champion": 2}
+    assert [version["number"] for version in listed["will_buy"]["versions"]] == [1, 2]
+    assert "PSI" in person.run("models", "compare", "will_buy@1", "will_buy@2")
+    assert "will_buy@champion is 1 again" in person.run("models", "rollback", "will_buy")
+    assert "champion" in person.run("models", "list")
+    with pytest.raises(SystemExit) as ended:
+        main(["models", "promote", "will_buy@9"])
+    assert ended.value.code == 2
+
+
+# Why: what `predict` shows at the terminal and writes to a file is what the API answers.
+def test_one_and_a_campaign_from_the_terminal(person: Person) -> None:
+    person.run(
+        "models",
+        "register",
+        "will_buy",
+        "model.pickle",
+        "--rows",
+        "rows.jsonl",
+        "--label",
+        "label",
+        "--promote",
+    )
+    one = json.loads(person.run("predict", "will_buy", "c01", "--json"))
+    assert one["features"]["purchases_7d"] == 1
+    assert "no events were found" in person.run("predict", "will_buy", "nobody")
+    told = json.loads(
+        person.run("predict", "will_buy", "--category", "jewelry", "--out", "j.parquet", "--json")
+    )
+    assert told["rows"] == 20
+    assert pq.read_table("j.parquet").column("customer").to_pylist() == [
+        f"c{n:02}" for n in range(30) if n % 3
+    ]
+    with pytest.raises(SystemExit) as ended:
+        main(["predict", "will_buy", "--by", "colour=red", "--out", "x.parquet"])
+    assert ended.value.code == 2
+
+
+# Why: an answer from the API is found again: shown, recomputed to the bit, explained, and watched.
+def test_an_inference_is_shown_replayed_explained_and_monitored(person: Person, tmp_path: Path) -> None:
+    person.run(
+        "models",
+        "register",
+        "will_buy",
+        "model.pickle",
+        "--rows",
+        "rows.jsonl",
+        "--label",
+        "label",
+        "--promote",
+    )
+    app = load_app(tmp_path / "app.py")
+    bodies: list[dict[str, Any]] = []
+    with penstock.connect("file:data", durability="process") as client, served(app, client) as url:
+        for number in range(30):
+            bodies.append(httpx.get(f"{url}/predict/will_buy/customer/c{number:02}").json())
+    request_id = bodies[3]["requestId"]
+    assert "purchases_7d" in person.run("inferences", "show", request_id)
+    assert "bit for bit" in person.run("inferences", "replay", request_id)
+    why = person.run("why", request_id)
+    assert "1 · 1 events of customer c03" in why
+    assert "will_buy@1 (linear)" in why
+    labels = [json.dumps({"requestId": body["requestId"], "label": body["prediction"]}) for body in bodies]
+    Path("labels.jsonl").write_text("\n".join(labels))
+    report = json.loads(person.run("monitor", "will_buy", "--labels", "labels.jsonl", "--json", code=1))
+    assert report["rows"] == 30
+    assert report["skew"] == {"rows": 30, "differing": 0, "requestIds": [], "examples": []}
+    assert report["live"]["accuracy"] == 1.0
+    # Buyers of the tutorial are nothing like those of the training set, and the report has to say so.
+    assert any(alert["measure"] == "psi/days_since_last" for alert in report["alerts"])
+    assert "ALERT" in person.run("monitor", "will_buy", code=1)
