@@ -69,10 +69,7 @@ def learn(app: Any, ctx: Any, which: str, customers: int, lake: Any = None) -> N
 
     version, ranks = training.train(app, ctx, [f"c{n}" for n in range(customers)], opened_at(ctx), lake=lake)
     ctx.remember(which, version)
-    ctx.say(
-        f"{version} trained on {customers:,} customers and promoted; of two customers that it has not seen it ranks "
-        f"the one who bought first in {ranks:.0%} of cases"
-    )
+    ctx.say(f"{version} trained on {customers:,} customers and promoted (AUC {ranks:.2f} on unseen ones)")
 
 
 def load(ctx: Any, table: str, until: int) -> None:

@@ -108,7 +108,8 @@ class TableSink:
 
     def _start_snapshot(self, position: Position, why: str) -> None:
         """From here on the history is unknown until the scan has ended; the stream is followed from now."""
-        _log.warning("%s: snapshot: %s", self.name, why)
+        # The first is how every table begins; another one means that changes were missed.
+        _log.log(logging.WARNING if position.offset else logging.INFO, "%s: snapshot: %s", self.name, why)
         now_us = self._clock.now_us()
         known_until = sequence_at(position.last_us + 1) if position.offset else sequence_at(0)
         position.gaps.append((known_until, ""))

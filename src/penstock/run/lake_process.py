@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
+import threading
 
 from penstock.app.application import App
 from penstock.errors import UsageError
@@ -18,21 +21,40 @@ _NICE = 10
 
 def main(settings: Settings, reporter: Reporter) -> None:
     begun = keep_beating(reporter)
+    faults = _stop_on_a_fault()
     os.nice(_NICE)
     app = load_app(settings.app_file)
     _add_inferences(app)
     try:
         process = start_lake(app, settings.api_url, settings.lake_location, settings.lake_port)
     except OSError as error:
-        raise UsageError(
-            f"port {settings.lake_port}: {error.strerror}; choose another with --lake-port"
-        ) from error
+        if error.errno == errno.EADDRINUSE:
+            raise UsageError(
+                f"port {settings.lake_port} is taken by another program; choose another with --lake-port"
+            ) from error
+        raise
     try:
         reporter.ready({"lake": f"http://{HOST}:{process.port}"})
         begun()
         wait_for_stop(reporter)
     finally:
         process.stop()
+    if faults:
+        raise RuntimeError("a thread of the lake ended by a fault") from faults[0]
+
+
+def _stop_on_a_fault() -> list[BaseException]:
+    """A follower that ends by an error that nobody expects would leave its table behind in silence: the process stops and is
+    started again, and goes on from the positions in the tables."""
+    faults: list[BaseException] = []
+
+    def stop(fault: threading.ExceptHookArgs) -> None:
+        threading.__excepthook__(fault)
+        faults.append(fault.exc_value or RuntimeError("unknown"))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.excepthook = stop
+    return faults
 
 
 def _add_inferences(app: App) -> None:
