@@ -51,6 +51,8 @@ class Follower:
         self.flow = Flow(table)
         self._make, self._clock, self._upkeep = make, clock, upkeep
         self._stop = threading.Event()
+        self._go_on = threading.Event()
+        self._go_on.set()
         self._jobs: list[Callable[[TableSink], None]] = []
         self._thread = threading.Thread(target=self._run, name=f"lake-{table}", daemon=True)
 
@@ -59,6 +61,13 @@ class Follower:
 
     def stop(self) -> None:
         self._stop.set()
+
+    def pause(self, *, paused: bool) -> None:
+        """Leave the stream alone for a while: upkeep of the tables, or a measurement."""
+        if paused:
+            self._go_on.clear()
+        else:
+            self._go_on.set()
 
     def join(self, seconds: float = 30.0) -> None:
         self._thread.join(seconds)
@@ -107,6 +116,8 @@ class Follower:
         while not self._stop.is_set():
             while self._jobs:
                 self._jobs.pop(0)(sink)
+            if not self._go_on.wait(0.1):
+                continue
             began_s, before = self._clock.monotonic_s(), sink.position.offset
             asked_us = self._clock.now_us()
             rows = sink.step(WAIT_MS)
