@@ -183,7 +183,6 @@ class Trouble:
     """The store did not do it, or did not say so."""
 
     message: str
-    throttled: bool = False
 
 
 @dataclass(frozen=True)

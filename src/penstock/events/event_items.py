@@ -146,10 +146,19 @@ def _key_size(item: Item, shape: EventShape) -> str | None:
     return None
 
 
+_SCALARS = frozenset({str, int, Decimal, bool, type(None)})
+
+
 def _has_bytes(plain: Any) -> bool:
     """Events of JSON have none; rows of a Parquet file may."""
-    if isinstance(plain, dict):
-        return any(_has_bytes(held) for held in plain.values())
-    if isinstance(plain, list | tuple | set | frozenset):
+    kind = type(plain)
+    if kind in _SCALARS:
+        return False
+    if kind is dict:
+        for held in plain.values():  # noqa: SIM110 (a generator costs more than the loop)
+            if type(held) not in _SCALARS and _has_bytes(held):
+                return True
+        return False
+    if kind in (list, tuple, set, frozenset):
         return any(_has_bytes(held) for held in plain)
     return isinstance(plain, bytes | bytearray | memoryview)

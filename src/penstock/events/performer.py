@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from penstock.connect.client import Client
-from penstock.errors import PenstockError, ServiceError
+from penstock.errors import PenstockError
 from penstock.events import effects
 from penstock.events.context import Context
 from penstock.events.dead_letters import DeadLetters
@@ -25,15 +25,6 @@ from penstock.events.retries import Randomness
 from penstock.events.settings import Settings
 from penstock.events.source import Source
 from penstock.ports import Clock
-
-THROTTLED = frozenset(
-    {
-        "ProvisionedThroughputExceededException",
-        "ThrottlingException",
-        "RequestLimitExceeded",
-        "LimitExceededException",
-    }
-)
 
 Sleep: TypeAlias = Callable[[float], None]
 
@@ -63,9 +54,8 @@ class Performer:
             return self._perform(effect)
         except NotOurs:
             return effects.Lost()
-        except ServiceError as error:
-            return Trouble(str(error), error.code in THROTTLED)
         except PenstockError as error:
+            # Throttling among them: what is refused now is asked again later, with growing pauses.
             return Trouble(str(error))
         except OSError as error:
             return Trouble(f"{type(error).__name__}: {error}")
