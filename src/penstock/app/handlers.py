@@ -26,7 +26,7 @@ class ChangeHandler:
     window_s: float = 0.0  # MaximumBatchingWindowInSeconds
     starting_position: str = "TRIM_HORIZON"  # or LATEST
     parallelization_factor: int = 1
-    filter: tuple[Mapping[str, Any] | str, ...] = ()  # FilterCriteria: patterns, any of which lets a record in.
+    filter: tuple[Mapping[str, Any] | str, ...] = ()  # FilterCriteria: any pattern lets a record in.
     maximum_retry_attempts: int = -1
     maximum_record_age_s: int = -1
     bisect_batch_on_function_error: bool = False
