@@ -15,6 +15,8 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +83,9 @@ class Questions:
                 self._running[id_] = database
             try:
                 with _alarm(database, limits.seconds_max) as alarm, _watched(database, watch):
-                    table, truncated = _run(database, rewritten.sql, limits.rows_max, alarm)
+                    table, truncated = _interruptible(
+                        database, lambda: _run(database, rewritten.sql, limits.rows_max, alarm)
+                    )
             finally:
                 self._running.pop(id_ or "", None)
         return Result(table, time.monotonic() - began, truncated)
@@ -233,6 +237,26 @@ def _watched(database: duckdb.DuckDBPyConnection, watch: Callable[[float], None]
     finally:
         ended.set()
         thread.join()
+
+
+def _interruptible(
+    database: duckdb.DuckDBPyConnection, run: Callable[[], tuple[pa.Table, bool]]
+) -> tuple[pa.Table, bool]:
+    """Run in another thread while the main one listens: Ctrl-C does not reach code that is inside DuckDB."""
+    if threading.current_thread() is not threading.main_thread():
+        return run()
+    with ThreadPoolExecutor(1, thread_name_prefix="lake-query") as pool:
+        future = pool.submit(run)
+        try:
+            while True:
+                try:
+                    return future.result(timeout=0.1)
+                except FutureTimeout:
+                    if future.done():
+                        raise
+        except KeyboardInterrupt:
+            database.interrupt()
+            raise
 
 
 def _run(
