@@ -66,7 +66,9 @@ def _section(path: str, told: Any, level: int) -> str:
     usage = " ".join([path, *(_argument(each) for each in arguments), *(["[OPTIONS]"] if options else [])])
     lines = [f"{'#' * level} {path}", "", f"    {usage}", "", _paragraphs(told.help or ""), ""]
     rows = [(f"`{str(each.name).upper()}`", each) for each in arguments]
-    rows += [(", ".join(f"`{name}`" for name in [*each.opts, *each.secondary_opts]), each) for each in options]
+    rows += [
+        (", ".join(f"`{name}`" for name in [*each.opts, *each.secondary_opts]), each) for each in options
+    ]
     if rows:
         lines += ["| | default | |", "|---|---|---|"]
         lines += [f"| {name} | {_default(each)} | {_one_line(each.help or '')} |" for name, each in rows]
@@ -82,7 +84,12 @@ def _argument(argument: Any) -> str:
 
 
 def _default(parameter: Any) -> str:
-    if parameter.required or parameter.default is None or parameter.default is False or parameter.default == ():
+    if (
+        parameter.required
+        or parameter.default is None
+        or parameter.default is False
+        or parameter.default == ()
+    ):
         return ""
     return f"`{parameter.default}`"
 

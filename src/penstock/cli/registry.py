@@ -62,8 +62,12 @@ COMMANDS = (
     Command("sql", "penstock.cli.sql", "Ask the lake a question in SQL.", LAKE),
     Command("predict", "penstock.cli.predict", "Predict one, or a campaign into a file.", PREDICT),
     Command("models", "penstock.cli.models", "Register, list, promote, roll back, compare models.", PREDICT),
-    Command("inferences", "penstock.cli.inferences", "Show a prediction on record; compute it again.", PREDICT),
+    Command(
+        "inferences", "penstock.cli.inferences", "Show a prediction on record; compute it again.", PREDICT
+    ),
     Command("why", "penstock.cli.why", "Show the chain behind an answer: events to prediction.", PREDICT),
-    Command("monitor", "penstock.cli.monitor", "Hold predictions against training, history, labels.", PREDICT),
+    Command(
+        "monitor", "penstock.cli.monitor", "Hold predictions against training, history, labels.", PREDICT
+    ),
     Command("lake", "penstock.cli.lake", "Show what is in the lake; compact, expire, rebuild, crawl.", LAKE),
 )
