@@ -32,6 +32,7 @@ from penstock.console.context import Context
 from penstock.console.pages import mount
 from penstock.database.open import open_database
 from penstock.events.worker import Worker
+from penstock.metrics.registry import Registry as Metrics
 from penstock.models.artifacts import ArtifactFolder
 from penstock.models.register import TrainingRows, register
 from penstock.models.registry import Registry
@@ -188,10 +189,11 @@ async def _serve(boards: Path, settings: dict[str, Any], ready: dict[str, Any], 
         await asyncio.to_thread(train, app, client, Path(folder) / "models")
         worker = Worker(app, client)
         await asyncio.to_thread(worker.start)
-        pages = build_app(app, store, artifacts=Path(folder) / "models")
+        metrics = Metrics()
+        pages = build_app(app, store, artifacts=Path(folder) / "models", metrics=metrics)
         lake = await asyncio.to_thread(start_lake, app, api_url, Path(folder) / "lake", 0)
         context = Context(
-            app, store, client, api_url, boards=boards, models=Path(folder) / "models",
+            app, store, client, api_url, boards=boards, models=Path(folder) / "models", metrics=metrics,
             **{"lake_url": f"http://127.0.0.1:{lake.port}", **settings},
         )  # fmt: skip
         mount(pages, context)

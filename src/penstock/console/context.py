@@ -30,6 +30,7 @@ class Context:
     client: Client
     api_url: str = "http://127.0.0.1:8000"
     lake_url: str | None = "http://127.0.0.1:8181"
+    app_file: Path | None = None  # For what runs a user's code in a process of its own.
     boards: Path = Path("boards")
     models: Path | None = None  # The folder of model artifacts.
     loopback: bool = True

@@ -72,9 +72,9 @@ class LakeClient:
         if self._url is None:
             raise LakeProblem("This application runs without a lake.")
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(where, self._exchange, method, path, body, wait_s)
+        return await loop.run_in_executor(where, self.exchange, method, path, body, wait_s)
 
-    def _exchange(self, method: str, path: str, body: bytes, wait_s: float) -> bytes:
+    def exchange(self, method: str, path: str, body: bytes, wait_s: float) -> bytes:
         connection = http.client.HTTPConnection(self._place.hostname or "", self._place.port, timeout=wait_s)
         try:
             headers = {"Content-Type": "application/json"} if body else {}
@@ -97,3 +97,29 @@ def _message(body: bytes) -> str:
         return body[:300].decode("utf-8", "replace")
     error: Any = held.get("error", held) if isinstance(held, Mapping) else held
     return str(error.get("message", error)) if isinstance(error, Mapping) else str(error)
+
+
+class BlockingLake:
+    """The lake as replay and training ask it, for code in threads: `sql(query).table.to_pylist()`."""
+
+    def __init__(self, url: str | None) -> None:
+        self._url = url
+        self._client = LakeClient(url)
+
+    def sql(self, query: str) -> BlockingLake.Answer:
+        if self._url is None:
+            raise LakeProblem("This application runs without a lake.")
+        asked = {"sql": query, "format": "lines", "rows_max": 1_000_000}
+        held = self._client.exchange("POST", "/sql", orjson.dumps(asked), WAIT_S)
+        return BlockingLake.Answer([orjson.loads(line) for line in held.splitlines() if line])
+
+    class Answer:
+        def __init__(self, rows: list[dict[str, Any]]) -> None:
+            self._rows = rows
+
+        @property
+        def table(self) -> BlockingLake.Answer:
+            return self
+
+        def to_pylist(self) -> list[dict[str, Any]]:
+            return self._rows

@@ -13,11 +13,16 @@ from starlette.types import Scope
 from penstock.console.boards import BoardPages
 from penstock.console.context import Context
 from penstock.console.guard import PREFIX, Guard
+from penstock.console.inferences import InferencePages
 from penstock.console.items import ItemPages
 from penstock.console.lake import LakePages
 from penstock.console.lake_client import LakeClient
+from penstock.console.overview import OverviewPages
+from penstock.console.predictors import PredictorPages
+from penstock.console.recipes import RecipePages
 from penstock.console.rendering import HERE, Pages
 from penstock.console.sign_in import SignIn
+from penstock.console.streams import StreamPages
 from penstock.console.tables import TablePages
 from penstock.errors import PenstockError, StoreUnavailable
 
@@ -30,6 +35,7 @@ def mount(app: Starlette, context: Context) -> None:
 def build(app: Starlette, context: Context) -> Starlette:
     pages = Pages(context)
     tables, lake = TablePages(pages), LakeClient(context.lake_url)
+    streams, predictors = StreamPages(pages), PredictorPages(pages, app, lake)
     routes = [
         Mount("/static", _Static(directory=HERE / "static"), name="static"),
         *SignIn(pages).routes(),
@@ -37,6 +43,11 @@ def build(app: Starlette, context: Context) -> Starlette:
         *tables.routes(),
         *LakePages(pages, lake).routes(),
         *BoardPages(pages, lake).routes(),
+        *streams.routes(),
+        *predictors.routes(),
+        *InferencePages(pages, predictors.registry).routes(),
+        *RecipePages(pages).routes(),
+        *OverviewPages(pages, tables, streams, predictors, lake).routes(),
         Route("/{rest:path}", _Missing(pages).show),
     ]
 

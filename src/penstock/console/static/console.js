@@ -67,6 +67,7 @@ function dropFilter(button) {
 
 // The second value of a range shows when the condition has one, the first when there is any condition.
 document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-submits]")) { event.target.form.submit(); return; }
   const select = event.target.closest("select[name=op]");
   if (!select) return;
   $("#sk-field").hidden = select.value === "";

@@ -1,0 +1,160 @@
+"""The Overview: what is wrong first, and then the flow from event to answer and lake with its rates and lags."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from penstock.console import troubles
+from penstock.console.lake_client import LakeClient, LakeProblem
+from penstock.console.predictors import PredictorPages
+from penstock.console.rendering import Pages
+from penstock.console.requests import is_fragment
+from penstock.console.shared import Shared
+from penstock.console.streams import StreamPages
+from penstock.console.tables import OWN, TablePages
+from penstock.errors import ServiceError
+from penstock.models.registry import split_name
+from penstock.serving.monitor import ALERTS
+from penstock.serving.store import is_missing
+
+FRESH_S = 1.5
+RATE_OVER_S = 10.0
+ALERTS_SHOWN = 5
+
+
+class Rates:
+    """Differences per second of numbers that only grow, over the last few looks."""
+
+    def __init__(self, over_s: float = RATE_OVER_S) -> None:
+        self._over_s = over_s
+        self._looks: deque[tuple[float, Mapping[str, float]]] = deque()
+
+    def add(self, at_s: float, numbers: Mapping[str, float]) -> dict[str, float | None]:
+        """The rates as of this look; None for what was not there at an earlier one."""
+        while len(self._looks) > 1 and at_s - self._looks[0][0] > self._over_s:
+            self._looks.popleft()
+        rates: dict[str, float | None] = dict.fromkeys(numbers)
+        if self._looks:
+            since_s, before = self._looks[0]
+            passed_s = at_s - since_s
+            if passed_s > 0:
+                rates |= {n: (v - before[n]) / passed_s for n, v in numbers.items() if n in before}
+        self._looks.append((at_s, dict(numbers)))
+        return rates
+
+
+class OverviewPages:
+    def __init__(
+        self, pages: Pages, tables: TablePages, streams: StreamPages, predictors: PredictorPages, lake: LakeClient
+    ) -> None:  # fmt: skip
+        self._pages, self._context = pages, pages.context
+        self._tables, self._streams, self._predictors, self._lake = tables, streams, predictors, lake
+        self._rates = Rates()
+        self._seen: Shared[dict[str, Any]] = Shared(self._look, FRESH_S, time.monotonic)
+
+    def routes(self) -> list[Route]:
+        return [Route("/", self.show)]
+
+    async def show(self, request: Request) -> Response:
+        seen = await self._seen.get()
+        if is_fragment(request, "flow"):
+            return self._pages.show(request, "flow.html", **seen)
+        return self._pages.show(request, "overview.html", **seen, commands=self._commands(request))
+
+    def _commands(self, request: Request) -> list[tuple[str, str]]:
+        """What to try, with this application's own names."""
+        app, api_url = self._context.app, self._context.api_url
+        found = []
+        for each in list(app.predictors.values())[:1]:
+            address = f"{request.url.scheme}://{request.headers.get('host', '')}"
+            found.append(("Predict", f"curl {address}/predict/{each.name}/{each.features.entity_name}/c1"))
+        for name in list(app.lake_tables)[:1]:
+            found.append(("Ask the lake", f'penstock sql "SELECT count(*) FROM current.{name}"'))
+        return [*found, ("AWS CLI", f"aws dynamodb list-tables --endpoint-url {api_url}")]
+
+    async def _look(self) -> dict[str, Any]:
+        tables = [each for name in await self._tables.names() if (each := await self._tables.describe(name))]
+        own = [each for each in tables if not each["TableName"].startswith(OWN)]
+        flows, lake_problem = await self._flows()
+        consumers = await self._streams.consumers.get()
+        predictors = await self._predictor_states()
+        counts = {
+            "items": float(sum(each["ItemCount"] for each in own)),
+            "lake": float(sum(flow["rows"] for flow in flows)),
+            "answers": float(sum(each["answers"] or 0 for each in predictors)),
+            "handled": float(sum(each.handled for each in consumers)),
+        }
+        behind = [flow["behind_s"] for flow in flows if flow["behind_s"] is not None]
+        return {
+            "problems": [
+                *troubles.of_lake(lake_problem, flows, bool(self._context.app.lake_tables)),
+                *troubles.of_consumers(consumers),
+                *troubles.of_predictors(predictors),
+                *troubles.of_tables(tables),
+                *troubles.of_alerts(await self._alerts()),
+            ],
+            "tables": own,
+            "items": int(counts["items"]),
+            "bytes": sum(each["TableSizeBytes"] for each in own),
+            "streams": sum(1 for each in own if each.get("StreamSpecification", {}).get("StreamEnabled")),
+            "flows": flows,
+            "lake_behind_s": max(behind, default=None),
+            "consumers": consumers,
+            "consumer_lag_s": max((each.lag_s for each in consumers), default=0.0),
+            "dead": sum(each.dead_letters for each in consumers),
+            "predictors": predictors,
+            "rates": self._rates.add(time.monotonic(), counts),
+        }
+
+    async def _flows(self) -> tuple[list[dict[str, Any]], str | None]:
+        if self._context.lake_url is None:
+            return [], None
+        try:
+            return (await self._lake.look("/status"))["tables"], None
+        except LakeProblem as problem:
+            return [], str(problem)
+
+    async def _predictor_states(self) -> list[dict[str, Any]]:
+        found = []
+        for each in self._context.app.predictors.values():
+            model, alias = split_name(each.model)
+            aliases = await run_in_threadpool(self._predictors.registry.aliases, model)
+            number = int(alias) if alias.isdigit() else aliases.get(alias)
+            found.append(
+                {
+                    "name": each.name,
+                    "model": each.model,
+                    "number": number,
+                    **self._predictors.counted(each.name),
+                }
+            )
+        return found
+
+    async def _alerts(self) -> list[dict[str, str]]:
+        """The newest of each predictor, of what the monitor kept."""
+        found: list[dict[str, str]] = []
+        for name in self._context.app.predictors:
+            asked = {
+                "TableName": ALERTS,
+                "KeyConditionExpression": "#p = :p",
+                "ExpressionAttributeNames": {"#p": "predictor"},
+                "ExpressionAttributeValues": {":p": {"S": name}},
+                "ScanIndexForward": False,
+                "Limit": ALERTS_SHOWN,
+            }
+            try:
+                page = await self._context.store.call("Query", asked)
+            except ServiceError as error:
+                if not is_missing(error):
+                    raise
+                return []
+            found += [{n: str(next(iter(v.values()))) for n, v in item.items()} for item in page["Items"]]
+        return found
