@@ -124,7 +124,7 @@ def test_explain_tells_a_query_s_reads_and_its_price(folder: Path, served: Child
 # Why: AWS's own words for a bad request, in one line and without a traceback.
 def test_explain_gives_the_error_that_the_request_would_get(folder: Path) -> None:
     ran = penstock_("explain", "Scan", '{"TableName": "other"}', "--data", str(folder))
-    assert ran.returncode == 2
+    assert ran.returncode == 1
     assert ran.stderr == "penstock: ResourceNotFoundException: Requested resource not found\n"
     assert penstock_("explain", "Scan", "{", "--data", str(folder)).returncode == 2
 

@@ -4,8 +4,11 @@
     every index       each item that belongs has its entry with the right bytes, and nothing else is there
     every expiry      each item with a time to live has its entry in that order, and nothing else is there
     every counter     items and bytes of each table and index, against what was counted on the way
-    every change      belongs to a stream that is known, parses, and has a sequence number that was given
-    every space       belongs to a table or index: nothing is left of what was deleted
+    every change      belongs to a shard that is known and covers its key and its sequence number, parses, was given
+                      its number, and is not from before what retention took
+    every stream      stands in the catalogue as it stands in its table
+    every space       belongs to a table or index: nothing is left of what was deleted, no counter either
+    every number      that the next table or stream would get is free
 
 It only reads. A finding says where and what; `check` raises nothing but what the store raises when it cannot go on.
 """
@@ -17,14 +20,23 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from penstock.database.catalog import Catalog
-from penstock.engine.changes import sequence_in_key
+from penstock.database.catalog import COUNTS, Catalog
+from penstock.engine.changes import sequence_in_key, trim_key
 from penstock.engine.expiry import base_key_in_entry, entry_key, second_in_entry, second_of
 from penstock.engine.indexes import entry_record
+from penstock.engine.shards import find
 from penstock.errors import Corruption
 from penstock.model import items
-from penstock.model.keys import base_key, base_suffix, index_key, space_bounds
-from penstock.model.tables import Index, Table, TableStatus
+from penstock.model.keys import (
+    after,
+    base_key,
+    base_suffix,
+    encode_partition,
+    hash_of,
+    index_key,
+    space_bounds,
+)
+from penstock.model.tables import Index, Shard, Stream, Table, TableStatus
 from penstock.model.values import Item, item_size
 from penstock.store.interface import Family, Store
 
@@ -67,7 +79,9 @@ def check(store: Store, progress: Callable[[Report], None] = lambda report: None
         report.tables += 1
         checker.table(catalog.tables[name])
     checker.changes()
+    checker.streams()
     checker.orphans()
+    checker.numbers()
     progress(report)
     return report
 
@@ -156,7 +170,7 @@ class _Checker:
                 base = None
             if base is None:
                 self._report.add(f"{where}: its item is not there")
-            elif _entry_key(table, index, items.decode(base)) != key:
+            elif (item := _decoded(base)) is not None and _entry_key(table, index, item) != key:
                 self._report.add(f"{where}: its item belongs under another key")
 
     def _expiry(self, table: Table, key: bytes, item: Item) -> None:
@@ -181,19 +195,31 @@ class _Checker:
                 self._report.add(f"{where}: no item expires at this second")
 
     def changes(self) -> None:
-        known = self._catalog.streams
+        trimmed: dict[bytes, int] = {}
         for key, value in self._scan(Family.CHANGES, b"", b"\xff" * 8):
             self._report.changes += 1
-            stream = int.from_bytes(key[:4], "big")
+            id_, number = int.from_bytes(key[:4], "big"), int.from_bytes(key[4:8], "big")
             sequence = sequence_in_key(key)
-            if stream not in known:
-                self._report.add(f"change {key.hex()}: no stream has the number {stream}")
             if sequence > self._catalog.last_sequence:
                 self._report.add(f"change {key.hex()}: sequence number {sequence} was never given")
-            try:
-                orjson.loads(b"{" + value[2:] + b"}")
-            except orjson.JSONDecodeError as error:
-                self._report.add(f"change {key.hex()}: cannot be read: {error}")
+            if key[:8] not in trimmed:
+                mark = self._store.get(Family.META, trim_key(id_, number))
+                trimmed[key[:8]] = int.from_bytes(mark or b"", "big")
+            if sequence <= trimmed[key[:8]]:
+                self._report.add(f"change {key.hex()}: retention has taken it, and it is there")
+            stream = self._catalog.streams.get(id_)
+            if stream is None:
+                self._report.add(f"change {key.hex()}: no stream has the number {id_}")
+                continue
+            fault = _change_fault(stream, find(stream, number), sequence, value)
+            if fault is not None:
+                self._report.add(f"change {key.hex()}: {fault}")
+
+    def streams(self) -> None:
+        for table in self._catalog.tables.values():
+            stream = table.stream
+            if stream is not None and stream.enabled and self._catalog.streams.get(stream.id) != stream:
+                self._report.add(f"table {table.name}: its stream {stream.id} differs from the catalogue's")
 
     def orphans(self) -> None:
         """Spaces that no table and no index has. Each costs one seek, however much is in it."""
@@ -207,6 +233,42 @@ class _Checker:
             if space not in known:
                 self._report.add(f"space {space} belongs to no table: key {pair[0].hex()} and what follows")
             lower = space_bounds(space)[1]
+
+    def numbers(self) -> None:
+        tables, streams = self._catalog.tables.values(), self._catalog.streams
+        spaces = {space for table in tables for space in table.spaces}
+        # By the table that they are written with: those of a deleted index go with that table's next write.
+        for key, _ in self._scan(Family.META, COUNTS, after(COUNTS)):
+            space = int.from_bytes(key[len(COUNTS) :], "big")
+            if space not in spaces:
+                self._report.add(f"space {space} has counters and belongs to no table")
+        taken = max(spaces | streams.keys(), default=0)
+        if self._catalog.next_space <= taken:
+            self._report.add(f"the next number is {self._catalog.next_space}, and {taken} is taken")
+
+
+def _change_fault(stream: Stream, shard: Shard | None, sequence: int, value: bytes) -> str | None:
+    """What is wrong with a change, of its own or as one of this shard."""
+    if shard is None:
+        return f"stream {stream.id} has no such shard"
+    if sequence < shard.opened or (shard.closed is not None and sequence > shard.closed):
+        return f"sequence number {sequence} is not one of its shard"
+    if value[:1] not in (b"I", b"M", b"R") or value[1:2] not in (b"\0", b"\1"):
+        return f"cannot be read: it begins with {value[:2]!r}"
+    try:
+        keys = orjson.loads(b"{" + value[2:] + b"}")["Keys"]
+        hash_ = hash_of(encode_partition(stream.keys.partition, keys))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return f"cannot be read: {error}"
+    return None if shard.low <= hash_ < shard.high else "its key belongs into another shard"
+
+
+def _decoded(record: bytes) -> Item | None:
+    """None where it cannot be read, which is told once, where the table is walked."""
+    try:
+        return items.decode(record)
+    except (Corruption, ValueError):
+        return None
 
 
 def _entry_key(table: Table, index: Index, item: Item) -> bytes | None:
