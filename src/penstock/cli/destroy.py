@@ -15,7 +15,7 @@ from penstock.errors import UsageError
 from penstock.run.state import running_pid
 
 # What makes a folder a data directory of ours; anything else is not deleted, whatever --data says.
-_MARKS = ("FORMAT", "OWNER")
+_MARKS = ("FORMAT", "OWNER", "up.lock")
 _MEANINGS = {
     "rocks": "tables, indexes, change streams",
     "lake": "the lake: every change, current state, SQL's tables",

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
+import urllib.request
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
+import orjson
 import typer
 
 from penstock.cli.output import duration, print_json, print_table
 from penstock.run.state import Picture, read_picture, running_pid
 
 NOT_RUNNING = 1
+_ANSWER_S = 2.0
 
 
 def run(
@@ -34,12 +37,26 @@ def run(
             f"nothing runs on {data}/; start it with `penstock up`" if pid is None else f"{data}/ is starting"
         )
     else:
-        _show(picture)
+        _show(picture, flows)
     if not well:
         raise typer.Exit(NOT_RUNNING)
 
 
-def _show(picture: Picture) -> None:
+def _lake_flows(picture: Picture) -> list[dict[str, Any]]:
+    """How far each table is in the lake; none where the lake does not answer, which its process' state says better."""
+    for process in picture.processes:
+        url = process.addresses.get("lake")
+        if url is not None and process.state == "ready":
+            try:
+                with urllib.request.urlopen(f"{url}/status", timeout=_ANSWER_S) as answer:
+                    flows: list[dict[str, Any]] = orjson.loads(answer.read())["tables"]
+                    return flows
+            except (OSError, orjson.JSONDecodeError):
+                return []
+    return []
+
+
+def _show(picture: Picture, flows: list[dict[str, Any]]) -> None:
     now_s = time.time()
     print(
         f"{picture.app} ({picture.app_file}), up for {duration(now_s - picture.started_s)}, data {picture.data}\n"
@@ -63,4 +80,17 @@ def _show(picture: Picture) -> None:
         print_table(
             ("task", "done", "of"),
             [(each.name, f"{each.done:,}", f"{each.total:,} {each.unit}") for each in picture.tasks],
+        )
+    if flows:
+        print()
+        print_table(
+            ("lake", "state", "behind"),
+            [
+                (
+                    each["table"],
+                    each["state"],
+                    "-" if each["behind_s"] is None else f"{each['behind_s']:.1f} s",
+                )
+                for each in flows
+            ],
         )

@@ -152,6 +152,8 @@ def program_name() -> str:
     here = Path(sys.argv[0])
     if found is not None and here.exists() and Path(found).resolve() == here.resolve():
         return "penstock"
+    if found is not None and Path(found).parent == Path(sys.executable).parent:
+        return "penstock"
     if here.name != "penstock":
         return f"{sys.executable} -m penstock"
     return str(here)

@@ -1,0 +1,114 @@
+"""`penstock up` under load while its processes are killed at random: it recovers, loses nothing that was acknowledged, and
+nothing is twice in the lake. A failure prints the seed."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.upping import Upping, until, upping
+
+import penstock
+from penstock.app.plain import to_item
+from penstock.connect.client import Client
+from penstock.errors import PenstockError
+
+PROCESSES = ("table", "worker", "lake")
+
+
+class Load:
+    """Orders put one after another for as long as the test lets it; which of them were acknowledged."""
+
+    def __init__(self, url: str) -> None:
+        self.acknowledged: set[str] = set()
+        self._url = url
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Load:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        number = 0
+        with penstock.connect(self._url) as client:
+            while not self._over.is_set():
+                number += 1
+                item = {
+                    "customer_id": f"c{number % 50}",
+                    "order_id": f"o{number}",
+                    "ordered_at": datetime.now(UTC),
+                    "category": "toys",
+                    "amount": number,
+                }
+                try:
+                    client.put_item(TableName="Orders", Item=to_item(item))
+                except PenstockError:
+                    continue  # Killed in the middle: it may be there or not, whole.
+                self.acknowledged.add(f"o{number}")
+
+
+def kill_at_random(up: Upping, chance: random.Random, seconds: float) -> int:
+    """Kills, each after the last victim has come back or not: two may be gone at once."""
+    kills, until_s = 0, time.monotonic() + seconds
+    while time.monotonic() < until_s:
+        threading.Event().wait(chance.uniform(0.5, 4.0))
+        pid = up.pid_of(chance.choice(PROCESSES))
+        if pid:
+            os.kill(pid, signal.SIGKILL)
+            kills += 1
+    return kills
+
+
+def keys(client: Client, table: str) -> set[str]:
+    found: set[str] = set()
+    start: dict[str, Any] = {}
+    while True:
+        page = client.scan(TableName=table, ProjectionExpression="order_id", **start)
+        found |= {item["order_id"]["S"] for item in page["Items"]}
+        if "LastEvaluatedKey" not in page:
+            return found
+        start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+
+def check(folder: Path, seconds: float, seed: int) -> None:
+    chance = random.Random(seed)
+    with upping(folder) as up:
+        up.wait_until_ready()
+        with Load(up.url("api")) as load:
+            kills = kill_at_random(up, chance, seconds)
+        up.wait_until_ready()
+        with penstock.connect(up.url("api")) as client:
+            stored = keys(client, "Orders")
+            assert load.acknowledged <= stored, f"seed {seed}: lost {sorted(load.acknowledged - stored)[:5]}"
+            assert kills > 2
+            assert len(load.acknowledged) > 100
+            until(lambda: keys(client, "Seen") >= stored)
+        count = len(stored)
+        until(lambda: up.sql("SELECT count(*) FROM current.orders")["rows"] == [[count]])
+        [[changes, sequences]] = up.sql("SELECT count(*), count(DISTINCT sequence) FROM raw.orders")["rows"]
+        assert changes == sequences, f"seed {seed}: doubled in the lake"
+        answer = up.ask(up.url("app") + "/predict/will_order/customer/c1")[1]
+        assert answer["features"]["orders_30d"] == sum(int(key[1:]) % 50 == 1 for key in stored)
+
+
+# Why: whatever dies at whatever moment, the whole has to hold what each part promises alone.
+def test_killed_processes_come_back_and_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
+    check(tmp_path, 8.0, 1)
+
+
+# Why: ten minutes find what a few seconds do not.
+@pytest.mark.long
+def test_ten_minutes_of_kills(tmp_path: Path) -> None:
+    check(tmp_path, 600.0, random.SystemRandom().randrange(1 << 32))
