@@ -29,9 +29,9 @@ def run(
     pid = running_pid(data)
     picture = read_picture(data) if pid is not None else None
     well = picture is not None and all(each.state == "ready" for each in picture.processes)
+    flows = _lake_flows(picture) if picture is not None else []
     if json:
-        told = msgspec.to_builtins(picture) if picture is not None else {"data": str(data), "processes": []}
-        print_json({"running": pid is not None, "well": well, **told})
+        print_json({"running": pid is not None, "well": well, **told, "lake": flows})
     elif picture is None:
         print(
             f"nothing runs on {data}/; start it with `penstock up`" if pid is None else f"{data}/ is starting"
