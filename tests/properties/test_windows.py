@@ -33,6 +33,7 @@ from penstock import (
     total,
 )
 from penstock.app.features import Aggregate, FeatureSet
+from penstock.features.columns import Columns, Question, history_of
 from penstock.features.definition import compile_set
 from penstock.features.history import stream_changes
 from penstock.features.instants import DAY_US, SECOND_US, text_of
@@ -298,6 +299,10 @@ def test_offline_gives_the_bits_that_online_gave_at_that_position(
             values, _ = features_of(client.query, reader, {"S": "w"}, at_us, {})
             given_then.append((at_us, db.database.view.last_sequence(), values))
         db.clock.advance(0.5)
-    past = Past(PLAN, {"Events": stream_changes(client, APP.tables["Events"])})
+    history = stream_changes(client, APP.tables["Events"])
+    past = Past(PLAN, {"Events": history})
     for at_us, position, values in given_then:
         assert past.features({"S": "w"}, at_us, position) == values
+    asked = [Question(("S", "w"), at_us, position, 0) for at_us, position, _ in given_then]
+    columns = Columns(PLAN, [history_of(source, history, None) for source in PLAN.sources])
+    assert columns.features(asked, [{}] * len(asked)) == [values for _, _, values in given_then]

@@ -18,16 +18,15 @@ from typing import Any, TypeAlias, cast
 
 from penstock.app.features import Ahead, FeatureSet
 from penstock.app.plain import instant_text, to_value
-from penstock.app.tables import Table
 from penstock.errors import UsageError
-from penstock.features.definition import Plan, Values, compile_set, request_values, transform
-from penstock.features.history import Sql, StreamClient, Version, lake_changes, stream_changes
+from penstock.features.columns import FAR, PLACE, Columns, History, Question, history_of
+from penstock.features.definition import Plan, Source, Values, compile_set, request_values, transform
+from penstock.features.history import Sql, StreamClient, Version, stream_changes
 from penstock.features.instants import instant_of_text, text_of
-from penstock.features.offline import Past
-from penstock.features.windows import Value
+from penstock.features.lake_columns import BigSql, lake_history
+from penstock.features.windows import Value, token
 
 SpineRow: TypeAlias = Mapping[str, Any] | Sequence[Any]
-LATEST = 1 << 199  # A position behind every change, before NEVER.
 
 
 @dataclass(frozen=True)
@@ -109,25 +108,39 @@ def training_set(
     plan = compile_set(features)
     asked = read_spine(plan, spine, label if isinstance(label, str) else None)
     ahead = _label_plan(features, label) if isinstance(label, Ahead) else None
-    tables = {source.table.name: source.table for source in plan.sources}
-    if ahead is not None:
-        tables |= {source.table.name: source.table for source in ahead.sources}
-    histories = {name: read_history(history, table) for name, table in tables.items()}
+    read = _Histories(history)
     backfilled_us = None if backfilled is None else instant(backfilled)
-    past = Past(plan, histories, backfilled_us=backfilled_us)
-    rows = [
-        transform(plan, past.features(each.entity, each.at_us, each.position, each.given)) for each in asked
-    ]
+    columns = Columns(plan, [read.of(source, backfilled_us) for source in plan.sources])
+    questions = [Question(token(each.entity), each.at_us, each.position, each.at_us) for each in asked]
+    rows = columns.features(questions, [each.given for each in asked])
+    if plan.has_python:
+        rows = [transform(plan, row) for row in rows]
     labels = [each.label for each in asked]
     if ahead is not None and isinstance(label, Ahead):
-        labels = _look_ahead(ahead, label, Past(ahead, histories), asked)
-    return TrainingSet(rows, labels, _told(features, asked, histories, label))
+        later = Columns(ahead, [read.of(source, None) for source in ahead.sources])
+        labels = _look_ahead(ahead, label, later, asked)
+    return TrainingSet(rows, labels, _told(features, asked, read.positions, label))
 
 
-def read_history(history: Sql | StreamClient, table: Table) -> list[Version]:
-    if hasattr(history, "sql"):
-        return lake_changes(cast(Sql, history), table)
-    return stream_changes(history, table)
+class _Histories:
+    """Reads a lake or streams, each table once."""
+
+    def __init__(self, history: Sql | StreamClient) -> None:
+        self._history = history
+        self._versions: dict[str, list[Version]] = {}
+        self.positions: dict[str, int] = {}
+
+    def of(self, source: Source, backfilled_us: int | None) -> History:
+        name = source.table.name
+        if hasattr(self._history, "sql"):
+            held = lake_history(cast(BigSql, self._history), source, backfilled_us)
+            high, low = (each.tolist() for each in held.from_place)
+            self.positions[name] = max((h * PLACE + n for h, n in zip(high, low, strict=True)), default=0)
+            return held
+        if name not in self._versions:
+            self._versions[name] = stream_changes(self._history, source.table)
+            self.positions[name] = max((version.position for version in self._versions[name]), default=0)
+        return history_of(source, self._versions[name], backfilled_us)
 
 
 def _label_plan(features: FeatureSet, label: Ahead) -> Plan:
@@ -136,9 +149,10 @@ def _label_plan(features: FeatureSet, label: Ahead) -> Plan:
     return compile_set(replace(features, features={"label": label.aggregate}))
 
 
-def _look_ahead(plan: Plan, label: Ahead, past: Past, asked: Sequence[Asked]) -> list[Value]:
+def _look_ahead(plan: Plan, label: Ahead, columns: Columns, asked: Sequence[Asked]) -> list[Value]:
     window_us = max(m.window_us or 0 for source in plan.sources for m in source.measures)
-    values = [past.features(each.entity, each.at_us + window_us, LATEST)["label"] for each in asked]
+    questions = [Question(token(each.entity), each.at_us + window_us, None, FAR - 1) for each in asked]
+    values = [row["label"] for row in columns.features(questions, [{}] * len(questions))]
     if label.above is None:
         return values
     return [None if value is None else int(float(value) > label.above) for value in values]
@@ -147,7 +161,7 @@ def _look_ahead(plan: Plan, label: Ahead, past: Past, asked: Sequence[Asked]) ->
 def _told(
     features: FeatureSet,
     asked: Sequence[Asked],
-    histories: Mapping[str, Sequence[Version]],
+    positions: Mapping[str, int],
     label: Ahead | str | None,
 ) -> dict[str, Any]:
     """What the registry keeps of where a model's rows are from."""
@@ -157,7 +171,5 @@ def _told(
         "from": text_of(min(times)) if times else None,
         "to": text_of(max(times)) if times else None,
         "label": label if isinstance(label, str) else None if label is None else label.describe(),
-        "positions": {
-            name: str(max((v.position for v in history), default=0)) for name, history in histories.items()
-        },
+        "positions": {name: str(position) for name, position in positions.items()},
     }

@@ -1,0 +1,140 @@
+"""Training sets: rows out are rows in, as known then; the same from the stream and from the lake."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.lake_setup import MemoryApi
+from tests.shop import Shop
+
+from penstock import ahead, count, total
+from penstock.errors import UsageError
+from penstock.features.history import lake_changes
+from penstock.features.instants import DAY_US, text_of
+from penstock.features.offline import Past
+from penstock.lake.iceberg.warehouse import open_warehouse
+from penstock.lake.rows import Shaping
+from penstock.lake.sink import TableSink
+from penstock.sql.lake import Lake
+from penstock.testing.seeds import replayable, seeds
+
+
+class Landing:
+    """The way of a shop's purchases into a lake."""
+
+    def __init__(self, shop: Shop, folder: Path) -> None:
+        warehouse = open_warehouse(folder)
+        self.lake = Lake(warehouse)
+        self._sink = TableSink(
+            warehouse, MemoryApi(shop.db), "Purchases", shop.db.clock, "w", lambda keys: Shaping(keys)
+        )
+        self._sink.open()
+        self.drain()
+
+    def drain(self) -> Lake:
+        for _ in range(100):
+            scan = self._sink.position.snapshot
+            if self._sink.step() == 0 and scan is not None and scan.done:
+                return self.lake
+        raise AssertionError("the sink does not come to an end")
+
+
+def lived(shop: Shop, random: Any, turns: int) -> list[tuple[str, int]]:
+    """A shop that goes on for a while: purchases, late ones, corrections, returns. The moments to ask about."""
+    purchases = shop.app.tables["Purchases"]
+    spine: list[tuple[str, int]] = []
+    for turn in range(turns):
+        customer, purchase = f"c{random.randrange(4)}", f"p{random.randrange(12)}"
+        if random.random() < 0.15:
+            purchases.delete(customer_id=customer, purchase_id=purchase)
+        else:
+            late = random.choice([0.0, 0.0, 3.0, 20.0, 40.0])
+            amount = f"{random.randrange(1, 5000)}.{random.randrange(100):02}"
+            shop.buy(customer, purchase, amount, days_ago=late, category=random.choice(["jewelry", "books"]))
+        shop.db.clock.advance(random.choice([1, 60, 1800]))
+        spine += [
+            (f"c{random.randrange(5)}", shop.now_us - random.choice([0, 0, turn * DAY_US])) for _ in range(3)
+        ]
+    return spine
+
+
+# Why: "the same definition, the same answer": the slow reading, the columns of the stream and the SQL over the lake agree bit for
+# bit on random shops with late and corrected events.
+@pytest.mark.parametrize("seed", seeds(3))
+def test_stream_lake_and_one_at_a_time_agree(seed: int, tmp_path: Path) -> None:
+    shop = Shop()
+    with replayable(seed) as random:
+        landing = Landing(shop, tmp_path)
+        spine = lived(shop, random, 40)
+        lake = landing.drain()
+        buyer = shop.app.feature_sets["buyer"]
+        label = ahead(count(days=7))
+        streamed = shop.app.training_set(buyer, spine, label=label, history=shop.client)
+        landed = shop.app.training_set(buyer, spine, label=label, history=lake)
+        assert landed.rows == streamed.rows
+        assert landed.labels == streamed.labels
+        assert {0, 1} == set(landed.labels)
+        plan = shop.api.state.serving.predictors["will_buy"].plan
+        past = Past(plan, {"Purchases": lake_changes(lake, shop.app.tables["Purchases"])})
+        assert landed.rows == [past.features({"S": entity}, at_us) for entity, at_us in spine]
+
+
+# Why: training on what was put right afterwards is how models learn to know the future.
+def test_a_row_sees_what_was_known_at_its_time_and_position() -> None:
+    shop = Shop()
+    shop.buy("c1", "p1", "10", days_ago=0)
+    shop.db.clock.advance(60)
+    then_us, position = shop.now_us, shop.db.database.view.last_sequence()
+    shop.db.clock.advance(60)
+    shop.buy("c1", "p1", "999", days_ago=0.01)
+    buyer = shop.app.feature_sets["buyer"]
+    spine = [("c1", then_us), ("c1", shop.now_us), ("c1", shop.now_us, position), ("nobody", shop.now_us)]
+    rows = shop.app.training_set(buyer, spine, history=shop.client).rows
+    assert [row["total_purchase_volume_30d"] for row in rows] == [10.0, 999.0, 10.0, 0.0]
+
+
+# Why: history that is loaded in bulk was written long after it happened; without a word about it no row would see any of it.
+def test_backfilled_history_counts_from_its_own_time() -> None:
+    shop = Shop()
+    for day in range(20):
+        shop.buy("c1", f"p{day}", "1", days_ago=day)
+    loaded_us = shop.now_us + 1
+    buyer = shop.app.feature_sets["buyer"]
+    spine = [("c1", shop.now_us - 10 * DAY_US)]
+    assert shop.app.training_set(buyer, spine).rows[0]["purchases_7d"] == 0
+    rows = shop.app.training_set(buyer, spine, backfilled=loaded_us).rows
+    assert rows[0]["purchases_7d"] == 7
+
+
+# Why: T1 and T2: order is kept, duplicates stay, labels and positions may come with the spine.
+def test_rows_out_are_rows_in() -> None:
+    shop = Shop()
+    shop.buy("c1", "p1", "5", days_ago=1)
+    at = text_of(shop.now_us)
+    spine = [{"customer": name, "at": at, "bought": n} for n, name in enumerate(["c2", "c1", "c2", "c1"])]
+    found = shop.app.training_set(shop.app.feature_sets["buyer"], spine, label="bought")
+    assert found.labels == [0, 1, 2, 3]
+    assert [row["total_purchase_volume_30d"] for row in found.rows] == [0.0, 5.0, 0.0, 5.0]
+    assert found.data["features"] == "buyer"
+
+
+# Why: a label that looks ahead must not count what is at the moment itself, and must count what is at its far edge.
+def test_a_label_looks_at_what_follows() -> None:
+    shop = Shop()
+    shop.buy("c1", "p1", "5", days_ago=7)
+    shop.buy("c1", "p2", "6", days_ago=0)
+    buyer = shop.app.feature_sets["buyer"]
+    spine = [("c1", shop.now_us - 7 * DAY_US), ("c1", shop.now_us - 7 * DAY_US - 1), ("c1", shop.now_us)]
+    label = ahead(total("amount", days=7), above=None)
+    assert shop.app.training_set(buyer, spine, label=label).labels == [6.0, 5.0, 0.0]
+
+
+# Why: mistakes in a spine are found before an hour of work.
+@pytest.mark.parametrize("row", [("c1",), {"customer": "c1"}, ("c1", "noon"), ("c1", Decimal(1))])
+def test_a_bad_spine_row_is_refused(row: Any) -> None:
+    shop = Shop()
+    with pytest.raises(UsageError):
+        shop.app.training_set(shop.app.feature_sets["buyer"], [row])
