@@ -31,6 +31,7 @@ def run(
     well = picture is not None and all(each.state == "ready" for each in picture.processes)
     flows = _lake_flows(picture) if picture is not None else []
     if json:
+        told = msgspec.to_builtins(picture) if picture is not None else {"data": str(data), "processes": []}
         print_json({"running": pid is not None, "well": well, **told, "lake": flows})
     elif picture is None:
         print(
