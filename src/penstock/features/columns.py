@@ -180,6 +180,10 @@ class _Joined:
         """Which versions fulfil `where`, asked once for each combination of values."""
         assert measure.matches is not None
         columns = [(name, self._held.attributes[name]) for name in measure.where_attributes]
+        if len(columns) == 1:
+            [(name, only)] = columns
+            held = [measure.matches({name: value}) for value in only.values]
+            return numpy.array([*held, measure.matches({})], dtype=numpy.bool_)[only.codes]
         combined = numpy.zeros(len(self._held.instant), dtype=numpy.int64)
         for _, attribute in columns:
             combined = combined * (len(attribute.values) + 1) + attribute.codes + 1
