@@ -50,6 +50,18 @@ def test_links_between_pages_lead_to_files(page: Path) -> None:
     assert missing == []
 
 
+# Why: a page that no other page leads to is not read.
+def test_every_page_is_linked_from_another() -> None:
+    linked = {
+        (page.parent / link).resolve()
+        for page in PAGES
+        for link in re.findall(r"\]\(([^)#\s]+)", page.read_text())
+        if "://" not in link
+    }
+    unread = [name_of(page) for page in PAGES if page.resolve() not in linked and page.name != "README.md"]
+    assert unread == []
+
+
 # Why: a snippet that does not even parse was never run.
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_python_snippets_are_python(page: Path) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
-import importlib.util
 import os
 import socket
 from collections.abc import Iterator
@@ -17,6 +15,8 @@ from fastapi.responses import Response
 
 from penstock.app.application import App
 from penstock.connect.client import Client
+from penstock.console import pages as console
+from penstock.console.context import Context
 from penstock.database.open import ServedDatabase
 from penstock.events.ingest import Bounds, Ingestion
 from penstock.events.system_tables import ensure_table
@@ -110,16 +110,12 @@ def _add_events(pages: FastAPI, app: App, client: Client, metrics: Registry) -> 
 def _mount_console(
     pages: FastAPI, app: App, settings: Settings, store: AsyncStore, client: Client, metrics: Registry
 ) -> None:
-    if importlib.util.find_spec("penstock.console.pages") is None:
-        return
-    console = importlib.import_module("penstock.console.pages")
-    context = importlib.import_module("penstock.console.context").Context(
+    context = Context(
         app,
         store,
         client,
         api_url=settings.api_url,
         lake_url=settings.lake_url,
-        app_file=settings.app_file,
         boards=settings.boards_folder,
         models=settings.models_folder,
         metrics=metrics,
