@@ -12,20 +12,26 @@ X3. Tiles lag behind the table by the consumer's lag. A day without a tile is a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from decimal import Decimal
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 
-from penstock.features.definition import Measure, Plan, Source, Values
+from penstock.app.application import App
+from penstock.app.handlers import ChangeHandler
+from penstock.errors import UsageError
+from penstock.features.definition import Measure, Plan, Source, Values, compile_set
 from penstock.features.instants import DAY_US, instant_of, number_range, text_of, text_range
-from penstock.features.online import entity_value
+from penstock.features.online import Observed, entity_value
 from penstock.features.windows import Part, Row
 from penstock.limits import BATCH_GET_KEYS_MAX
 
-Call = Callable[[str, Mapping[str, Any]], dict[str, Any]]
+Call: TypeAlias = Callable[
+    [str, Mapping[str, Any]], dict[str, Any]
+]  # A client's method by name, and its request.
+TileSteps: TypeAlias = Generator[list[tuple[str, dict[str, Any]]], Sequence[dict[str, Any]], list[Observed]]
 
 
 def definition(name: str) -> dict[str, Any]:
@@ -78,6 +84,44 @@ def restore(held: Any) -> Part:
     return tuple(restore(each) for each in held) if isinstance(held, list) else held
 
 
+# -- Raw rows --
+
+
+class _Edge:
+    """The rows of one entity with after < instant <= until, page by page."""
+
+    def __init__(self, plan: Plan, source: Source, entity: str, after_us: int, until_us: int) -> None:
+        self._source, self._after_us, self._until_us = source, after_us, until_us
+        self.rows: list[Row] = []
+        is_text = source.table.key_types.get(source.time, "S") == "S"
+        if is_text:
+            low, high = ({"S": each} for each in text_range(after_us, until_us))
+        else:
+            low, high = ({"N": each} for each in number_range(after_us, until_us, source.unit))
+        self.request: dict[str, Any] = {
+            "TableName": source.table.name,
+            "KeyConditionExpression": "#p = :p AND #t BETWEEN :l AND :h",
+            "ExpressionAttributeNames": {"#p": source.entity, "#t": source.time},
+            "ExpressionAttributeValues": {":p": entity_value(plan, entity), ":l": low, ":h": high},
+        }
+        if source.index is not None:
+            self.request["IndexName"] = source.index
+        if plan.consistent and not source.index_is_global:
+            self.request["ConsistentRead"] = True
+
+    def take(self, page: Mapping[str, Any]) -> bool:
+        """Keep a page; True where it was the last."""
+        for item in page["Items"]:
+            row = self._source.row(item)
+            if row is not None and self._after_us < row[0] <= self._until_us:
+                self.rows.append(row)
+        if "LastEvaluatedKey" in page:
+            self.request = {**self.request, "ExclusiveStartKey": page["LastEvaluatedKey"]}
+            return False
+        self.rows.sort(key=itemgetter(0))
+        return True
+
+
 # -- Making tiles --
 
 
@@ -109,7 +153,10 @@ class TileMaker:
 
     def make(self, source: Source, entity: str, day: int) -> None:
         """Fold one day of one entity from the index (X1)."""
-        rows = read_rows(self._call, self.plan, source, entity, day * DAY_US - 1, (day + 1) * DAY_US - 1)
+        edge = _Edge(self.plan, source, entity, day * DAY_US - 1, (day + 1) * DAY_US - 1)
+        while not edge.take(self._call("query", edge.request)):
+            pass
+        rows = edge.rows
         key = {"entity": {"S": entity}, "day": {"S": tile_key(source, day)}}
         if not rows:
             self._call("delete_item", {"TableName": self._table, "Key": key})
@@ -119,109 +166,110 @@ class TileMaker:
         self._call("put_item", {"TableName": self._table, "Item": item})
 
 
-def read_rows(call: Call, plan: Plan, source: Source, entity: str, after_us: int, until_us: int) -> list[Row]:
-    """Rows with after < instant <= until, from the index, in order."""
-    is_text = source.table.key_types.get(source.time, "S") == "S"
-    if is_text:
-        low, high = ({"S": each} for each in text_range(after_us, until_us))
-    else:
-        low, high = ({"N": each} for each in number_range(after_us, until_us, source.unit))
-    request: dict[str, Any] = {
-        "TableName": source.table.name,
-        "KeyConditionExpression": "#p = :p AND #t BETWEEN :l AND :h",
-        "ExpressionAttributeNames": {"#p": source.entity, "#t": source.time},
-        "ExpressionAttributeValues": {":p": entity_value(plan, entity), ":l": low, ":h": high},
-    }
-    if source.index is not None:
-        request["IndexName"] = source.index
-    if plan.consistent and not source.index_is_global:
-        request["ConsistentRead"] = True
-    rows: list[Row] = []
-    while True:
-        page = call("query", request)
-        for item in page["Items"]:
-            row = source.row(item)
-            if row is not None and after_us < row[0] <= until_us:
-                rows.append(row)
-        if "LastEvaluatedKey" not in page:
-            rows.sort(key=itemgetter(0))
-            return rows
-        request = {**request, "ExclusiveStartKey": page["LastEvaluatedKey"]}
-
-
 # -- Reading tiles --
 
 
 class TileReader:
-    """Features from tiles and the raw edges."""
+    """Features from tiles and the raw edges. As in online.py, reading is a generator of requests."""
 
     def __init__(self, plan: Plan) -> None:
         if plan.tiles is None:
             raise ValueError(f"{plan.name} declares no table of tiles")
+        for source in plan.sources:
+            if source.window_us is None or any(measure.end for measure in source.measures):
+                raise UsageError(f"{plan.name}: day tiles serve bounded windows only")
         self.plan, self._table = plan, plan.tiles
 
     def read(self, call: Call, id_: str, at_us: int) -> Values:
         return self.read_many(call, [id_], at_us)[0]
 
     def read_many(self, call: Call, ids: Sequence[str], at_us: int) -> list[Values]:
-        """Tiles of all entities by their full keys; then the raw edges of each that has events."""
-        wanted: dict[tuple[str, str], tuple[str, str]] = {}
-        for source in self.plan.sources:
-            for day in self._days(source, at_us):
-                for id_ in ids:
-                    key = (id_, tile_key(source, day))
-                    wanted[key] = key
-        tiles = _batch_get(call, self._table, list(wanted))
-        return [self._measure(call, id_, at_us, tiles) for id_ in ids]
+        """Over a blocking client: `call("query", {…})`."""
+        steps = self.steps(ids, at_us)
+        try:
+            requests = next(steps)
+            while True:
+                requests = steps.send([call(method, request) for method, request in requests])
+        except StopIteration as finished:
+            return [each.measured for each in finished.value]
 
-    def _days(self, source: Source, at_us: int) -> range:
-        """Days that lie wholly inside the longest window."""
-        window_us = source.window_us
-        if window_us is None or any(measure.end for measure in source.measures):
-            raise ValueError(f"{self.plan.name}: day tiles serve bounded windows only")
-        return _whole_days(at_us - window_us, at_us)
+    def steps(self, ids: Sequence[str], at_us: int) -> TileSteps:
+        """Yields rounds of (method, request): the tiles by their full keys and the raw edges, all in the first round."""
+        edges = {
+            (id_, number, low, high): _Edge(self.plan, source, id_, low, high)
+            for id_ in ids
+            for number, source in enumerate(self.plan.sources)
+            for low, high in _raw_ranges(source, at_us)
+        }
+        keys = [
+            {"entity": {"S": id_}, "day": {"S": tile_key(source, day)}}
+            for source in self.plan.sources
+            for day in _whole_days(at_us - (source.window_us or 0), at_us)
+            for id_ in ids
+        ]
+        batches = [
+            keys[start : start + BATCH_GET_KEYS_MAX] for start in range(0, len(keys), BATCH_GET_KEYS_MAX)
+        ]
+        tiles: dict[tuple[str, str], dict[str, Any]] = {}
+        reading = list(edges.values())
+        events = 0
+        while batches or reading:
+            requests = [("batch_get_item", self._get(batch)) for batch in batches]
+            requests += [("query", edge.request) for edge in reading]
+            answers = yield requests
+            left = []
+            for answer in answers[: len(batches)]:
+                for item in answer["Responses"].get(self._table, []):
+                    tiles[item["entity"]["S"], item["day"]["S"]] = orjson.loads(item["parts"]["S"])
+                    events += int(item["events"]["N"])
+                # What comes back unprocessed is asked for again.
+                again = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
+                if again:
+                    left.append(again)
+            told = zip(reading, answers[len(batches) :], strict=True)
+            reading = [edge for edge, answer in told if not edge.take(answer)]
+            batches = left
+        events += sum(len(edge.rows) for edge in edges.values())
+        return [Observed(self._measure(id_, at_us, tiles, edges), events, 0) for id_ in ids]
+
+    def _get(self, keys: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        return {"RequestItems": {self._table: {"Keys": list(keys), "ConsistentRead": True}}}
 
     def _measure(
-        self, call: Call, id_: str, at_us: int, tiles: Mapping[tuple[str, str], dict[str, Any]]
-    ) -> Values:
-        values: Values = {}
-        for source in self.plan.sources:
-            edges: dict[tuple[int, int], list[Row]] = {}
-
-            def raw(
-                low: int, high: int, source: Source = source, edges: dict[tuple[int, int], list[Row]] = edges
-            ) -> list[Row]:
-                if (low, high) not in edges:
-                    edges[low, high] = (
-                        read_rows(call, self.plan, source, id_, low, high) if low < high else []
-                    )
-                return edges[low, high]
-
-            for measure in source.measures:
-                values[measure.name] = self._one(source, measure, id_, at_us, tiles, raw)
-        return values
-
-    def _one(
         self,
-        source: Source,
-        measure: Measure,
         id_: str,
         at_us: int,
-        tiles: Mapping[tuple[str, str], dict[str, Any]],
-        raw: Callable[[int, int], list[Row]],
-    ) -> Any:
-        assert measure.window_us is not None
-        low_us = at_us - measure.window_us
-        days = _whole_days(low_us, at_us)
-        if not days:
-            return measure.finish(measure.fold(raw(low_us, at_us)), at_us)
-        part = measure.fold(raw(low_us, days[0] * DAY_US - 1))
-        for day in days:
-            tile = tiles.get((id_, tile_key(source, day)))
-            if tile is not None:
-                part = measure.kind.merge(part, restore(tile[measure.name]))
-        part = measure.kind.merge(part, measure.fold(raw(days[-1] * DAY_US + DAY_US - 1, at_us)))
-        return measure.finish(part, at_us)
+        tiles: Mapping[tuple[str, str], Mapping[str, Any]],
+        edges: Mapping[tuple[str, int, int, int], _Edge],
+    ) -> Values:
+        values: Values = {}
+        for number, source in enumerate(self.plan.sources):
+            for measure in source.measures:
+                part: Part = None
+                is_first = True
+                for low, high in _edges_of(measure, at_us):
+                    folded = measure.fold(edges[id_, number, low, high].rows)
+                    part = folded if is_first else measure.kind.merge(part, folded)
+                    is_first = False
+                for day in _whole_days(at_us - (measure.window_us or 0), at_us):
+                    tile = tiles.get((id_, tile_key(source, day)))
+                    if tile is not None:
+                        part = measure.kind.merge(part, restore(tile[measure.name]))
+                values[measure.name] = measure.finish(part, at_us)
+        return values
+
+
+def _raw_ranges(source: Source, at_us: int) -> set[tuple[int, int]]:
+    return {edge for measure in source.measures for edge in _edges_of(measure, at_us)}
+
+
+def _edges_of(measure: Measure, at_us: int) -> list[tuple[int, int]]:
+    """What of a window no whole day covers, as (after, until]: its two ends, or all of it."""
+    low_us = at_us - (measure.window_us or 0)
+    days = _whole_days(low_us, at_us)
+    if not days:
+        return [(low_us, at_us)]
+    return [(low_us, days[0] * DAY_US - 1), ((days[-1] + 1) * DAY_US - 1, at_us)]
 
 
 def _whole_days(low_us: int, high_us: int) -> range:
@@ -229,19 +277,15 @@ def _whole_days(low_us: int, high_us: int) -> range:
     return range(day_of(low_us) + 1, day_of(high_us + 1))
 
 
-def _batch_get(
-    call: Call, table: str, keys: Sequence[tuple[str, str]]
-) -> dict[tuple[str, str], dict[str, Any]]:
-    """Every tile that is there. What comes back unprocessed is asked for again."""
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    for start in range(0, len(keys), BATCH_GET_KEYS_MAX):
-        left: list[dict[str, Any]] = [
-            {"entity": {"S": entity}, "day": {"S": day}}
-            for entity, day in keys[start : start + BATCH_GET_KEYS_MAX]
-        ]
-        while left:
-            answer = call("batch_get_item", {"RequestItems": {table: {"Keys": left, "ConsistentRead": True}}})
-            for item in answer["Responses"].get(table, []):
-                found[item["entity"]["S"], item["day"]["S"]] = orjson.loads(item["parts"]["S"])
-            left = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
+def consumers(app: App, call: Call) -> list[ChangeHandler]:
+    """The consumers that keep the tiles of an application: one for each source table of each feature set that has tiles."""
+    found: list[ChangeHandler] = []
+    for declared in app.feature_sets.values():
+        if declared.tiles is not None:
+            plan = compile_set(declared)
+            maker = TileMaker(plan, call)
+            found += [
+                ChangeHandler(f"tiles-{plan.name}-{table.name}", table, maker.handle)
+                for table in {source.table.name: source.table for source in plan.sources}.values()
+            ]
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,6 +15,7 @@ from penstock.app.predictors import Predictor
 from penstock.errors import ServiceError, UsageError
 from penstock.features.definition import Values, assemble, compile_set, request_values
 from penstock.features.online import Observed, Reader, entity_value
+from penstock.features.tiles import TileReader
 from penstock.models.prediction import Prediction, decide
 from penstock.serving.inference_log import (
     CHALLENGER,
@@ -27,6 +29,8 @@ from penstock.serving.problems import bad_request, missing_values, model_failed,
 from penstock.serving.python_calls import PythonCalls
 from penstock.serving.store import AsyncStore, is_missing
 from penstock.serving.watch import Watch
+
+_ACTIONS = {"batch_get_item": "BatchGetItem", "query": "Query"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,7 @@ class PredictorService:
         self.plan = compile_set(declared.features)
         # In process, whole rows cost less than projected ones: see Reader.
         self.reader = Reader(self.plan, project=store.position() is None)
+        self.tiles = None if self.plan.tiles is None else TileReader(self.plan)
         self.models, self.log, self.python, self.watch = models, log, python, watch
         self._store, self._now_us = store, now_us
 
@@ -98,8 +103,8 @@ class PredictorService:
 
     def _known_at(self, before: int | None, observed: Observed | None) -> int | None:
         """The position of the features: that of the first round of reads, unless a later round may have seen more."""
-        if observed is None or before is None:
-            return None
+        if observed is None or before is None or self.tiles is not None:
+            return None  # Tiles lag behind the table: no one position tells what they have seen.
         return before if observed.rounds == 1 or self._store.position() == before else None
 
     def _body(self, inference: Inference, observed: Observed | None) -> dict[str, Any]:
@@ -156,6 +161,8 @@ class PredictorService:
             key = entity_value(self.plan, entity)
         except UsageError as error:
             raise bad_request(str(error)) from error
+        if self.tiles is not None:
+            return await self._observe_tiles(entity, at_us)
         steps = self.reader.steps(key, at_us)
         call_all = self._store.call_all
         try:
@@ -168,6 +175,22 @@ class PredictorService:
                 requests = steps.send(answers)
         except StopIteration as finished:
             observed: Observed = finished.value
+            return observed
+        except ServiceError as error:
+            raise (no_table if is_missing(error) else store_failed)(str(error)) from error
+
+    async def _observe_tiles(self, entity: str, at_us: int) -> Observed:
+        """Days that were folded beforehand, and the raw edges."""
+        assert self.tiles is not None
+        steps = self.tiles.steps([entity], at_us)
+        try:
+            requests = next(steps)
+            while True:
+                calls = [self._store.call(_ACTIONS[method], request) for method, request in requests]
+                requests = steps.send(await asyncio.gather(*calls))
+        except StopIteration as finished:
+            [observed] = finished.value
+            assert isinstance(observed, Observed)
             return observed
         except ServiceError as error:
             raise (no_table if is_missing(error) else store_failed)(str(error)) from error
