@@ -55,6 +55,9 @@ def test_check_says_that_a_directory_is_sound(folder: Path) -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "3 items · 3 index entries" in " ".join(ran.stdout.split())
     assert "sound" in ran.stdout
+    answer = json.loads(penstock_("check", str(folder), "--json").stdout)
+    assert answer["sound"]
+    assert (answer["items"], answer["entries"], answer["findings"]) == (3, 3, [])
 
 
 # Why: of a served directory a checkpoint is checked, while the server goes on; it is gone afterwards.

@@ -18,6 +18,7 @@ import typer
 from rich.console import Console
 from rich.status import Status
 
+from penstock.cli.output import print_json
 from penstock.connect.http import Address, HttpTransport
 from penstock.connect.ownership import Claim, open_socket
 from penstock.database.check import Report, check
@@ -49,12 +50,17 @@ class Verdict:
 
 def run(
     data: Annotated[Path, typer.Argument(help="The data directory.")] = Path("data"),
+    json: Annotated[bool, typer.Option("--json", help="The findings as JSON.")] = False,
 ) -> None:
     """Verify every record, index entry and counter of a data directory, served or not."""
+    # What moves goes to standard error, so that standard output is the answer alone.
     console = Console(highlight=False)
-    with console.status(f"opening {data}") as status:
+    with Console(stderr=True).status(f"opening {data}") as status:
         verdict = check_folder(data, status_teller(status))
-    show(verdict, console)
+    if json:
+        print_json(as_json(verdict))
+    else:
+        show(verdict, console)
     if verdict.findings:
         raise typer.Exit(1)
 
@@ -123,6 +129,22 @@ def _progress(report: Report) -> str:
         f"comparing · table {report.tables} · {report.items:,} items · {report.entries:,} index entries · "
         f"{report.changes:,} changes"
     )
+
+
+def as_json(verdict: Verdict) -> dict[str, object]:
+    report = verdict.report
+    return {
+        "place": str(verdict.place),
+        "sound": not verdict.findings,
+        "pairs": verdict.pairs,
+        "bytes": verdict.size,
+        "tables": report.tables,
+        "items": report.items,
+        "entries": report.entries,
+        "changes": report.changes,
+        "findings": verdict.findings,
+        "left_out": report.left_out,
+    }
 
 
 def show(verdict: Verdict, console: Console) -> None:
