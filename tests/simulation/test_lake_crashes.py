@@ -61,6 +61,15 @@ def _check(shop: Shop) -> None:
     assert told["n"] == told["top"] == told["d"] == told["changes"], told
 
 
+@pytest.fixture(autouse=True)
+def eager_upkeep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Maintenance at nearly every turn, so that it meets rivals and deaths."""
+    monkeypatch.setattr(upkeep, "COMPACT_FILES", 2)
+    monkeypatch.setattr(upkeep, "COMPACT_DELETES", 2)
+    monkeypatch.setattr(upkeep, "SNAPSHOTS_MAX", 12)
+    monkeypatch.setattr(upkeep, "SNAPSHOTS_KEPT", 6)
+
+
 class Life:
     """Seeded: writes, steps of one of two sinks, deaths, lost answers, upkeep, restarts."""
 
@@ -93,9 +102,8 @@ class Life:
                 sink = self.sinks[place] = self._new(catalog)
                 sink.open()
             sink.step()
-            if self.random.random() < 0.2:
-                upkeep.compact_current(sink.current, force=True)
-                upkeep.compact_raw(sink.raw, force=True)
+            if self.random.random() < 0.4:
+                self.upkeep.tick(sink)
         except (Died, PenstockError, OSError):
             self.sinks[place] = None
 

@@ -7,6 +7,8 @@ I2. A scan is cut into chunks. A chunk is read, then the stream is read until it
     and time name, and no row of raw is dated back.
 I3. Starting raises each table's epoch by a commit of its own: whoever planned on the older snapshot is refused from then
     on, and stops (`Fenced`) when it finds an epoch that is not its own.
+    A sink also looks before each commit whether the metadata that it plans on still names its own epoch, because a
+    reload, also one for maintenance, may have brought it to what a rival wrote.
 I4. After a refusal or an unknown outcome the position says whether the commit took place. Nothing is tried twice blindly.
 """
 
@@ -64,6 +66,7 @@ class TableSink:
         self._api, self._clock = api, clock
         self._warehouse = warehouse
         self._writer = Writer(0, writer_id)
+        self._claims: dict[str, Writer] = {}
         self._reader = StreamReader(api, table, lambda: clock.now_us() / 1_000_000)
         self._shaping = shaping(self._reader.keys)
         self.raw = RawLog(warehouse.ensure(RAW, table, RAW_SCHEMA, RAW_SPEC))
@@ -81,6 +84,8 @@ class TableSink:
         """Become the writer, bring current up to raw, and take the stream up where raw ends."""
         for table in (self.raw.table, self.current.table):
             self._claim(table)
+        # A claim may have met a rival's commits: columns and the index are those of what it was planned on.
+        self.current.reload()
         self._catch_up()
         position = self.position
         if not position.stream:
@@ -100,9 +105,9 @@ class TableSink:
                 table.commit(Commit(properties={WRITER: encode_writer(claim)}))
             except (Refused, Unknown):
                 table.reload()
-                if decode_writer(table.properties.get(WRITER)) == claim:
-                    return
-                continue
+                if decode_writer(table.properties.get(WRITER)) != claim:
+                    continue
+            self._claims[table.name] = claim
             return
         raise Fenced(f"{table.name}: other writers commit all the time")
 
@@ -273,21 +278,26 @@ class TableSink:
     ) -> None:
         """I4. `before` and `after` are the table's offsets without and with this commit."""
         for _ in range(_TRIES):
+            self.check_fence(table)
             try:
                 attempt()
                 return
             except (Refused, Unknown) as error:
                 _log.warning("%s", error)
                 reload()
-                writer = decode_writer(table.properties.get(WRITER))
-                if writer.id != self._writer.id:
-                    raise Fenced(f"{table.name}: taken over by {writer.id}") from error
+                self.check_fence(table)
                 offset = self._offset_of(table)
                 if offset == after and after != before:
                     return
                 if offset != before:
                     raise Fenced(f"{table.name}: stands at {offset}, expected {before}") from error
         raise Fenced(f"{table.name}: other writers commit all the time")
+
+    def check_fence(self, table: IcebergTable) -> None:
+        """Fenced where what is known of the table was written under another sink's epoch (I3)."""
+        writer = decode_writer(table.properties.get(WRITER))
+        if writer != self._claims.get(table.name):
+            raise Fenced(f"{table.name}: taken over by {writer.id}")
 
     def _offset_of(self, table: IcebergTable) -> int:
         return (self.raw if table is self.raw.table else self.current).position.offset

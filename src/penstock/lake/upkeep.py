@@ -74,10 +74,12 @@ class Upkeep:
                 if self._is_due(table.name):
                     delete_unreferenced(table, GRACE_S)
         except (Refused, Unknown) as error:
-            # Somebody else committed; the next step of the sink finds out whether that is a rival.
             _log.warning("maintenance put off: %s", error)
             sink.raw.table.reload()
             sink.current.reload()
+            # A rival's rows must not be taken for ours.
+            sink.check_fence(sink.raw.table)
+            sink.check_fence(sink.current.table)
 
     def _is_due(self, name: str) -> bool:
         now_s = self._now_s()
