@@ -12,6 +12,14 @@ setup: .venv/ready
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@touch $@ .venv/running
+
+# What the product needs and no more, in the same locked versions. Nothing is compiled ahead: most of it is never imported.
+.venv/running: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Penstock needs Python 3.11 or newer; set PYTHON=")'
+	@echo "Setting up .venv, once"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --no-compile --constraint requirements.lock --editable '.[app,lake,models]'
 	@touch $@
 
 lint: setup
@@ -30,7 +38,7 @@ test-long: setup
 	$(BIN)/python -m pytest -n 2
 
 # The storefront, on the data in ./data. Ctrl-C stops it, and the next `make up` carries on with the same data.
-up: setup
+up: .venv/running
 	@$(BIN)/penstock up examples/storefront
 
 # docs/reference/cli.md from the commands themselves; a test says when it has to be made again.

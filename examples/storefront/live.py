@@ -19,7 +19,7 @@ import penstock
 import shop
 from penstock.app.plain import to_item
 
-FIRST_CUSTOMERS = 1_000  # Loaded before anything is announced: enough for a first model.
+FIRST_CUSTOMERS = 500  # Loaded before anything is announced: enough for a first model.
 LIVE_PER_S = 2.0
 _BATCH = 25  # BatchWriteItem takes no more.
 _AT_ONCE = 4  # Batches under way together share their syncs.

@@ -1,4 +1,4 @@
-"""The lake process: the sink, SQL and the Iceberg catalogue, at a lower priority than the predictions."""
+"""The lake process: the sink, SQL and the Iceberg catalogue."""
 
 from __future__ import annotations
 
@@ -16,13 +16,10 @@ from penstock.run.settings import HOST, Settings
 from penstock.serving import inference_log
 from penstock.sql.service import start_lake
 
-_NICE = 10
-
 
 def main(settings: Settings, reporter: Reporter) -> None:
     begun = keep_beating(reporter)
     faults = _stop_on_a_fault()
-    os.nice(_NICE)
     app = load_app(settings.app_file)
     _add_inferences(app)
     try:
