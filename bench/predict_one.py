@@ -40,7 +40,11 @@ def fill(data: Path) -> None:
     now_us = time.time_ns() // 1000
     with penstock.connect(f"file:{data}", durability="process") as client:
         app.bind(client)
-        for definition in (*(t.definition() for t in app.tables.values()), log_table().definition(), DEFINITION):
+        for definition in (
+            *(t.definition() for t in app.tables.values()),
+            log_table().definition(),
+            DEFINITION,
+        ):
             client.create_table(**definition)
         for customer in range(CUSTOMERS):
             for purchase in range(EVENTS):
@@ -124,7 +128,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
         fill(data)
-        child = subprocess.Popen([sys.executable, __file__, "--serve", str(data)], stdout=subprocess.PIPE, text=True)
+        child = subprocess.Popen(
+            [sys.executable, __file__, "--serve", str(data)], stdout=subprocess.PIPE, text=True
+        )
         try:
             assert child.stdout is not None
             port = int(child.stdout.readline())
@@ -135,8 +141,12 @@ def main() -> None:
                     rate, times = asyncio.run(ask(port, path, arguments.seconds, connections))
                     rates[name, connections] = rate
                     p50, p99 = (times[int(len(times) * share)] * 1000 for share in (0.5, 0.99))
-                    print(f"{name:9} {connections:3} connections {rate:8.0f}/s  p50 {p50:.2f} ms  p99 {p99:.2f} ms")
-            print(f"ratio to a constant at 16: {rates['predict', 16] / rates['constant', 16]:.2f} (to reach: 0.3)")
+                    print(
+                        f"{name:9} {connections:3} connections {rate:8.0f}/s  p50 {p50:.2f} ms  p99 {p99:.2f} ms"
+                    )
+            print(
+                f"ratio to a constant at 16: {rates['predict', 16] / rates['constant', 16]:.2f} (to reach: 0.3)"
+            )
         finally:
             child.kill()
             child.wait()

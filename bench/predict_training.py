@@ -19,10 +19,11 @@ import numpy
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
+from tests.shop import storefront  # noqa: E402
+
 from penstock.features.columns import FAR, Attribute, Columns, History, Question  # noqa: E402
 from penstock.features.definition import compile_set  # noqa: E402
 from penstock.features.instants import DAY_US  # noqa: E402
-from tests.shop import storefront  # noqa: E402
 
 START_US = 1_767_225_600_000_000
 
@@ -69,7 +70,9 @@ def main() -> None:
     rows = Columns(plan, [held]).features(questions, [{}] * len(questions))
     passed_s = time.perf_counter() - began_s
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{len(rows):,} rows over {arguments.purchases:,} purchases in {passed_s:.1f} s, {peak_mb:,.0f} MB at most")
+    print(
+        f"{len(rows):,} rows over {arguments.purchases:,} purchases in {passed_s:.1f} s, {peak_mb:,.0f} MB at most"
+    )
 
 
 if __name__ == "__main__":

@@ -58,6 +58,7 @@ def _declare() -> tuple[App, FeatureSet]:
             f"count_{days}": count(days=days),
             f"count_red_{days}": count(days=days, where={"colour": "red"}),
             f"count_big_{days}": count(days=days, where={"n": at_least(10)}),
+            f"count_big_red_{days}": count(days=days, where={"colour": "red", "n": at_least(10)}),
             f"mean_{days}": mean("n", days=days),
             f"least_{days}": least("n", days=days),
             f"most_{days}": most("n", days=days),

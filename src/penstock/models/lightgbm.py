@@ -34,7 +34,7 @@ class LightgbmModel:
 
 def load(content: bytes, signature: Signature, classes: Sequence[Label]) -> LightgbmModel:
     try:
-        booster = lightgbm.Booster(model_str=content.decode(), params={"verbosity": -1})
+        booster = lightgbm.Booster(model_str=content.decode())
     except (lightgbm.basic.LightGBMError, UnicodeDecodeError) as error:
         raise Corruption(f"a LightGBM model cannot be read: {error}") from error
     return LightgbmModel(signature, tuple(classes), booster)
