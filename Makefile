@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup test test-long check lint types unit bench up reference clean
+.PHONY: setup test test-long check lint types unit chromium bench up reference clean
 
 setup: .venv/ready
 
@@ -29,13 +29,27 @@ lint: setup
 types: setup
 	$(BIN)/mypy
 
-unit: setup
+# The browser tests need Debian's Chromium: it is installed where that can be done without asking, else named.
+chromium:
+	@command -v chromium >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	  else echo "The browser tests need Chromium: apt-get install chromium"; exit 1; fi; }
+
+unit: setup chromium
 	$(BIN)/python -m pytest -n 2 -m "not long"
 
 test: lint types unit
 
 test-long: setup
 	$(BIN)/python -m pytest -n 2
+
+# Ratios to bare servers on this machine, in turns; nothing else should run beside it. See bench/README.md.
+bench: setup
+	@command -v wrk >/dev/null || { echo "The benchmarks need wrk: apt-get install wrk"; exit 1; }
+	$(BIN)/python bench/tables.py --peers
+	$(BIN)/python bench/in_process.py
+	$(BIN)/python bench/at_scale.py
 
 # The storefront, on the data in ./data. Ctrl-C stops it, and the next `make up` carries on with the same data.
 up: .venv/running
