@@ -17,8 +17,9 @@ from random import Random
 from typing import Any
 
 from penstock.connect.client import Client
-from penstock.connect.http import HttpTransport, NoAnswer, Retries, address_of
+from penstock.connect.http import HttpTransport, NoAnswer, address_of
 from penstock.connect.json_caller import JsonCaller
+from penstock.connect.retries import Retries
 
 TABLE = "crash-test"
 ITEMS = 24  # Of each writer: few enough that writes meet items that are there.

@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from penstock.connect.client import Client
-from penstock.connect.http import Retries
+from penstock.connect.retries import Retries
 from penstock.errors import ServiceError
 from penstock.limits import BATCH_WRITE_ITEMS_MAX
 

@@ -9,7 +9,6 @@ token and does not.
 from __future__ import annotations
 
 import os
-import random
 import select
 import socket
 import ssl
@@ -21,6 +20,7 @@ from urllib.parse import urlsplit
 
 import httptools
 
+from penstock.connect.retries import Retries
 from penstock.errors import PenstockError, UsageError
 from penstock.wire.codec import decode_error
 from penstock.wire.signing import AccessKey, HttpRequest, sign
@@ -43,18 +43,6 @@ _READ_BYTES = 256 * 1024
 
 class NoAnswer(PenstockError):
     """The server could not be reached, or the connection broke each time before the answer was whole."""
-
-
-@dataclass(frozen=True, slots=True)
-class Retries:
-    attempts_max: int = 10
-    pause_s: float = 0.05
-    pause_s_max: float = 20.0
-    sleep: Callable[[float], None] = time.sleep
-    jitter: Callable[[], float] = random.random
-
-    def rest(self, attempt: int) -> None:
-        self.sleep(self.jitter() * min(self.pause_s * 2**attempt, self.pause_s_max))
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ import orjson
 from penstock.app.application import App
 from penstock.connect.batch_writer import THROTTLED, Groups, Write, key_mark, write_group
 from penstock.connect.client import Client
-from penstock.connect.http import Retries
+from penstock.connect.retries import Retries
 from penstock.errors import PenstockError, ServiceError
 from penstock.events import idempotency
 from penstock.events.event_bodies import Refused, UnknownType, Unreadable, read_events

@@ -12,7 +12,8 @@ from types import TracebackType
 import pytest
 from tests.edge import GET_ITEM, EdgeInThread, get
 
-from penstock.connect.http import Address, HttpTransport, NoAnswer, Retries, address_of
+from penstock.connect.http import Address, HttpTransport, NoAnswer, address_of
+from penstock.connect.retries import Retries
 from penstock.errors import UsageError
 from penstock.wire.signing import AccessKey, HttpRequest, Verifier
 

@@ -19,8 +19,9 @@ from penstock.app.application import App
 from penstock.app.features import count
 from penstock.connect.batch_writer import BatchWriter, write_all
 from penstock.connect.client import Client
-from penstock.connect.http import NoAnswer, Retries
+from penstock.connect.http import NoAnswer
 from penstock.connect.json_caller import JsonCaller
+from penstock.connect.retries import Retries
 from penstock.errors import ServiceError
 from penstock.events.event_bodies import Refused, Unreadable, read_events
 from penstock.events.event_items import item_of, shape_of
