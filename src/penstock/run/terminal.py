@@ -44,6 +44,7 @@ class Terminal:
             TimeRemainingColumn(),
             console=console,
             refresh_per_second=_REDRAWS_PER_S,
+            transient=True,
         )
 
     def begin(self, version: str, settings: Settings) -> None:
