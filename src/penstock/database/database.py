@@ -31,17 +31,6 @@ _PACK_SPACE = struct.Struct(">I").pack
 SLICE_S = 0.001  # How long one read may hold the database before others get their turn.
 Done = Callable[[int, bytes], None]
 
-# Errors that tell what a write did: they wait for its sync as an answer would.
-REVEALING = frozenset(
-    {
-        "ConditionalCheckFailedException",
-        "TransactionCanceledException",
-        "DuplicateItemException",
-        "ResourceInUseException",
-        "ResourceNotFoundException",
-    }
-)
-
 
 class StoreView:
     """`engine.plans.View` over the store as it stands."""
@@ -188,7 +177,8 @@ class Database:
     def _fail(self, error: errors.PenstockError, done: Done) -> None:
         status, body = error_reply(error)
         group = self.commit.last_group()
-        if group is not None and self._waits and isinstance(error, ServiceError) and error.code in REVEALING:
+        # A refusal may tell what a write did, a ValidationException too (an update of a path that is not there).
+        if group is not None and self._waits and isinstance(error, ServiceError):
             group.waiters.append(lambda _: done(status, body))
         else:
             done(status, body)

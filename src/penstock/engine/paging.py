@@ -4,7 +4,8 @@ G1. A page ends after `limit` records read, or after the record that takes the b
     both counted before the filter; then it carries the last key read, also where nothing follows.
 G2. Without filter and projection, a page joins stored bytes: no parse but of the last record.
 G3. A read is a generator that yields between slices, so that one long page never holds up other requests. It sees the
-    state of the moment when it began (S4 in store/interface.py).
+    state of the moment when it began (S4 in store/interface.py); only what a local index fetches from the table is read
+    as it stands by then.
 """
 
 from __future__ import annotations
@@ -61,13 +62,9 @@ def read_page(
     for _, record in records:
         page.scanned += 1
         page.bytes_read += items.size_of(record)
-        entry = item = items.decode(record)
-        if fetch is not None:
-            base = fetch(entry)
-            if base is not None:
-                page.fetched.append(items.size_of(base))
-                item = items.decode(base)
-        if filter_ is None or filter_.test(item):
+        entry = items.decode(record)
+        item = entry if fetch is None else _fetched(fetch, entry, page)
+        if item is not None and (filter_ is None or filter_.test(item)):
             page.count += 1
             if not counting:
                 page.parts.append(orjson.dumps(shape.apply(item) if shape is not None else item))
@@ -77,6 +74,15 @@ def read_page(
         if page.scanned % SLICE_RECORDS == 0:
             yield
     return page
+
+
+def _fetched(fetch: Fetch, entry: Item, page: Page) -> Item | None:
+    """The base item of an entry; None where it was deleted since the page began."""
+    base = fetch(entry)
+    if base is None:
+        return None
+    page.fetched.append(items.size_of(base))
+    return items.decode(base)
 
 
 def _join_page(

@@ -46,11 +46,11 @@ def run(request: Request, context: Context) -> Slices:
     if start is not None:
         lower, upper = _resume(table, index, start, lower, upper, reverse)
     records = context.view.scan(lower, upper, reverse) if lower < upper else iter(())
-    fetch = selection.fetch(context.view, table, None)
+    fetch = selection.fetch(context.view, table)
     page = yield from read_page(
         records, request.get("Limit"), filter_, selection.shape, selection.counting, fetch
     )
-    return Plan(reply=page_reply(request, table, index, page), reads=[prefix])
+    return Plan(reply=page_reply(request, table, index, page), reads=selection.reads(table, prefix))
 
 
 def _check_filter(schema: KeySchema, filter_: Condition | None, request: Request) -> None:

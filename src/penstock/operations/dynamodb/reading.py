@@ -15,6 +15,7 @@ from penstock.model.keys import (
     encode_partition,
     key_attributes,
     partition_prefix,
+    space_bounds,
 )
 from penstock.model.tables import Index, Projected, Table, TableStatus
 from penstock.model.values import Item, Key
@@ -42,10 +43,18 @@ class Selection:
     def __init__(self, counting: bool, shape: Shape | None, fetches: bool) -> None:
         self.counting, self.shape, self.fetches = counting, shape, fetches
 
-    def fetch(self, view: View, table: Table, fetched_table: Consumed | None) -> Fetch | None:
+    def fetch(self, view: View, table: Table) -> Fetch | None:
         if not self.fetches:
             return None
         return lambda entry: view.get(base_key(table, entry))
+
+    def reads(self, table: Table, prefix: bytes) -> list[bytes]:
+        """What a page under `prefix` depends on. An item may change while its entry in a local index stays as it is;
+        both have the same partition key, so what differs between their prefixes is the space."""
+        if not self.fetches:
+            return [prefix]
+        space = space_bounds(table.space)[0]
+        return [prefix, space + prefix[len(space) :]]
 
 
 def check_select(request: Request, projected: bool) -> None:

@@ -26,7 +26,6 @@ def check(request: Request, leading: str) -> None:
     if NAMES in request or VALUES in request:
         resolve.check_not_without_expression(request, leading)
         resolve.check_placeholders(request.get(NAMES), request.get(VALUES))
-        resolve.check_placeholders(request.get(NAMES), request.get(VALUES))
 
 
 def condition_of(request: Request) -> Condition | None:

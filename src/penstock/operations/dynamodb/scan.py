@@ -48,9 +48,9 @@ def run(request: Request, context: Context) -> Slices:
         filter_,
         selection.shape,
         selection.counting,
-        selection.fetch(context.view, table, None),
+        selection.fetch(context.view, table),
     )
-    return Plan(reply=page_reply(request, table, index, page), reads=[prefix])
+    return Plan(reply=page_reply(request, table, index, page), reads=selection.reads(table, prefix))
 
 
 def segment_of(request: Request) -> tuple[int, int]:
