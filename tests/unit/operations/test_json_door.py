@@ -6,7 +6,7 @@ import json
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.errors import ServiceError, condition_failed, serialization, unknown_operation, validation
@@ -98,6 +98,7 @@ json_values = st.recursive(
 
 
 # Why: J3 must never refuse a good request, in whichever of JSON's spellings a client writes.
+@settings(deadline=None)  # The machine may be busy.
 @given(st.dictionaries(st.text(), json_values), st.booleans(), st.sampled_from([(",", ":"), (", ", " : ")]))
 def test_every_good_object_passes(
     request_: dict[str, object], ascii_only: bool, marks: tuple[str, str]
@@ -107,6 +108,7 @@ def test_every_good_object_passes(
 
 
 # Why: and it must find a repeated key wherever it stands and whatever it holds.
+@settings(deadline=None)  # The machine may be busy.
 @given(st.lists(st.text(), min_size=1, unique=True), json_values, json_values, st.data())
 def test_every_repeated_key_is_found(
     keys: list[str], first: object, second: object, data: st.DataObject

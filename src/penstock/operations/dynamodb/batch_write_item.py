@@ -18,6 +18,8 @@ from penstock.model.values import Item
 from penstock.operations import shapes
 from penstock.operations.dynamodb.item_replies import collection_metrics
 
+KINDS = ("PutRequest", "DeleteRequest")
+
 
 def run(request: Request, context: Context) -> Plan:
     shapes.check_shape("BatchWriteItem", request)
@@ -57,11 +59,12 @@ def check_kinds(writes: dict[str, list[Request]]) -> None:
     """Each is a put or a delete. AWS tells it in the words that it has for values."""
     for each in writes.values():
         for write in each:
-            if not write:
+            kinds = [kind for kind in KINDS if kind in write]
+            if not kinds:
                 raise errors.validation(
                     "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"
                 )
-            if len(write) > 1:
+            if len(kinds) > 1:
                 raise errors.validation(
                     "Supplied AttributeValue has more than one datatypes set, "
                     "must contain exactly one of the supported datatypes"
