@@ -91,6 +91,11 @@ NOT_BUILT = (
     "UpdateKinesisStreamingDestination",
     "UpdateTableReplicaAutoScaling",
 )
+# By what they do with items.
+READS = frozenset({"GetItem", "BatchGetItem", "TransactGetItems", "Query", "Scan"})
+WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems"})
+STATEMENTS = frozenset({"ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction"})
+ITEM_ACTIONS = READS | WRITES | STATEMENTS
 FOLDERS = {DYNAMODB: "penstock.operations.dynamodb", STREAMS: "penstock.operations.streams"}
 
 
@@ -102,6 +107,17 @@ def load() -> dict[str, Action]:
         for name, module in modules.items()
     }
     return {DYNAMODB + name: _refusing(name) for name in NOT_BUILT} | built
+
+
+def only_reads(action: str, request: Request) -> bool:
+    """Statements of one request all read or all write, but for a batch, whose capacity is told as one figure. What is
+    no statement is refused by the action itself."""
+    if action not in STATEMENTS:
+        return action in READS
+    member = {"BatchExecuteStatement": "Statements", "ExecuteTransaction": "TransactStatements"}.get(action)
+    given = [request] if member is None else request.get(member) or []
+    texts = [one.get("Statement") for one in given if isinstance(one, dict)]
+    return all(text.lstrip()[:6].upper() == "SELECT" for text in texts if isinstance(text, str))
 
 
 def _refusing(name: str) -> Action:

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from penstock import errors
-from penstock.database.actions import DYNAMODB, Action
+from penstock.database.actions import DYNAMODB, Action, only_reads
 from penstock.engine.plans import Context, Plan, Request, View
 from penstock.model import items
 from penstock.model.tables import Table
@@ -26,11 +26,6 @@ SECONDS_A_MONTH = 730 * 3600
 PARTITION_READ_UNITS = 3000  # developerguide/bp-partition-key-design: what one partition serves in a second.
 PARTITION_WRITE_UNITS = 1000
 WASTE = 0.5  # A filter that throws away more than this is told.
-
-READS = frozenset({"GetItem", "BatchGetItem", "TransactGetItems", "Query", "Scan"})
-WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems"})
-STATEMENTS = frozenset({"ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction"})
-EXPLAINED = READS | WRITES | STATEMENTS
 
 
 class CountingView:
@@ -95,7 +90,7 @@ def explain(
     outcome = run(asked, Context(view, context.now_us, context.fresh_id, context.region, context.account))
     plan: Plan = outcome if isinstance(outcome, Plan) else (yield from outcome)
     reply = orjson.loads(plan.reply)
-    read, write = _units(reply.get("ConsumedCapacity"), _only_reads(action, request))
+    read, write = _units(reply.get("ConsumedCapacity"), only_reads(action, request))
     table_name = request.get("TableName")
     table = context.view.find_table(table_name) if isinstance(table_name, str) else None
     explanation = Explanation(
@@ -115,15 +110,6 @@ def explain(
     )
     explanation.warnings = list(_warnings(explanation, request, table))
     return explanation, plan.reads
-
-
-def _only_reads(action: str, request: Request) -> bool:
-    """Statements of one request all read or all write, but for a batch, whose capacity is told as one figure."""
-    if action not in STATEMENTS:
-        return action in READS
-    given = [request, *(request.get("Statements") or []), *(request.get("TransactStatements") or [])]
-    texts = [one["Statement"] for one in given if "Statement" in one]
-    return all(text.lstrip()[:6].upper() == "SELECT" for text in texts)
 
 
 def _units(consumed: Any, is_read: bool) -> tuple[float, float]:

@@ -21,8 +21,8 @@ from pathlib import Path
 import orjson
 
 from penstock import errors
-from penstock.database.actions import OWN, Action
-from penstock.database.explain import EXPLAINED, explain
+from penstock.database.actions import ITEM_ACTIONS, OWN, Action
+from penstock.database.explain import explain
 from penstock.engine.plans import Context, Plan, Request, Slices
 from penstock.errors import StoreUnavailable
 from penstock.store.interface import Store
@@ -44,8 +44,8 @@ def with_own(actions: dict[str, Action], store: Store, folder: Path | None) -> d
 
 def _explain(actions: dict[str, Action], asked: Request, context: Context) -> Slices:
     action, request, per_second = asked.get("Action"), asked.get("Request"), asked.get("PerSecond", 1)
-    if not isinstance(action, str) or action not in EXPLAINED:
-        raise errors.validation(f"Action is one of {', '.join(sorted(EXPLAINED))}")
+    if not isinstance(action, str) or action not in ITEM_ACTIONS:
+        raise errors.validation(f"Action is one of {', '.join(sorted(ITEM_ACTIONS))}")
     if not isinstance(request, dict):
         raise errors.validation(f"Request is the request of {action}, as an object")
     if isinstance(per_second, bool) or not isinstance(per_second, int | float):

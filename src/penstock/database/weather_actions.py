@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from penstock import errors
-from penstock.database.actions import OWN, Action
+from penstock.database.actions import ITEM_ACTIONS, OWN, Action, only_reads
 from penstock.database.database import Database
 from penstock.database.expiry import expire
 from penstock.database.sweeps import Job
@@ -37,10 +37,6 @@ from penstock.model.tables import Index, Table
 
 log = logging.getLogger("penstock.database")
 
-READS = frozenset({"GetItem", "BatchGetItem", "TransactGetItems", "Query", "Scan"})
-WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems"})
-STATEMENTS = frozenset({"ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction"})
-ITEMS = READS | WRITES | STATEMENTS
 PAGED = frozenset({"Query", "Scan", "ExecuteStatement"})
 TRANSACTIONS = frozenset({"TransactGetItems", "TransactWriteItems", "ExecuteTransaction"})
 CHANGES = frozenset({"CreateTable", "UpdateTable", "DeleteTable", "UpdateTimeToLive"})
@@ -100,7 +96,7 @@ class BadDay:
             of = (name, table.name if table is not None else "")
             self._numbers[of] += 1
             draws = Draws(self.weather, *of, self._numbers[of])
-            reads = name in READS or (name in STATEMENTS and _selects(request))
+            reads = only_reads(name, request)
             seen = self._seen(name, request, context, draws, reads)
             call = Call(name, action, request, context, seen, draws, table, reads)
             outcome = action(self._shortened(call), seen)
@@ -123,7 +119,7 @@ class BadDay:
             view = TablesView(view, self._transitions, now_us, of_time_to_live=name == "DescribeTimeToLive")
         elif name in CHANGES and name != "CreateTable":
             view = ChangesView(view, self._transitions, now_us)
-        elif name in ITEMS:
+        elif name in ITEM_ACTIONS:
             view = ItemsView(view, self._transitions, now_us, reads=reads)
             fresh = _fresh(name, request, context.view) if reads else None
             if fresh is not None:
@@ -163,13 +159,13 @@ class BadDay:
             if call.draws.strikes("conflicts"):
                 reason = {"Code": "TransactionConflict", "Message": "Transaction is ongoing for the item"}
                 raise self._canceled(call, reason)
-        elif call.name in ITEMS and not call.reads and call.name not in BATCHES:
+        elif call.name in ITEM_ACTIONS and not call.reads and call.name not in BATCHES:
             space = plan.reads[0][:4] if plan.reads else b""
             if space in self._transacted and call.draws.strikes("conflicts"):
                 raise errors.transaction_conflict()
 
     def _meet_throttling(self, call: Call, plan: Plan) -> None:
-        if call.name not in ITEMS:
+        if call.name not in ITEM_ACTIONS:
             if call.draws.strikes("throttling"):
                 raise errors.throttling(RATE, [])
             return
@@ -233,13 +229,6 @@ def _index_of(call: Call) -> Index | None:
 def _takes_time(call: Call, plan: Plan) -> bool:
     """UpdateTable does some things at once; its answer says where the work goes on."""
     return call.name != "UpdateTable" or b'"TableStatus":"UPDATING"' in plan.reply
-
-
-def _selects(request: Request) -> bool:
-    """Statements of one request all read or all write. What is no statement is refused by the action itself."""
-    given = [request, *_listed(request, "Statements"), *_listed(request, "TransactStatements")]
-    texts = [one.get("Statement") for one in given if isinstance(one, dict)]
-    return all(text.lstrip()[:6].upper() == "SELECT" for text in texts if isinstance(text, str))
 
 
 def _listed(request: Request, member: str) -> list[Any]:
