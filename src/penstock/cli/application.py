@@ -35,6 +35,7 @@ class Opened:
     client: Client
     registry: Registry
     data: Path
+    is_remote: bool = False
 
     def __enter__(self) -> Opened:
         return self
@@ -60,4 +61,4 @@ def open_application(app_file: Path | None, data: Path, store: str | None) -> Op
     app = load_app(find_app_file(app_file, Path.cwd()))
     client, registry = open_registry(data, store)
     app.bind(client)
-    return Opened(app, client, registry, data)
+    return Opened(app, client, registry, data, is_remote=store is not None)

@@ -120,13 +120,9 @@ def _campaign(
     attribute, equals, value = chosen.partition("=")
     declared = opened.app.predictors[name]
     version = opened.registry.get(*split_name(declared.model))
-    work = bulk.Bulk(
-        declared,
-        opened.client,
-        version,
-        load_model(version, opened.registry.content(version)),
-        threads=threads,
-    )
+    model = load_model(version, opened.registry.content(version))
+    # Whole rows cost less than projected ones where the tables are on this machine.
+    work = bulk.Bulk(declared, opened.client, version, model, threads=threads, project=opened.is_remote)
     if not equals or attribute != work.walk.by:
         raise UsageError(f"campaigns of {name} go by {work.walk.by}: --by {work.walk.by}=VALUE")
     stopped = False

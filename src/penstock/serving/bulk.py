@@ -66,6 +66,7 @@ class Bulk:
         model: Model,
         *,
         threads: int = 8,
+        project: bool = True,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.predictor, self.version, self.model = predictor, version, model
@@ -74,7 +75,7 @@ class Bulk:
             self.plan, predictor.features.source, predictor.campaign_by, predictor.name
         )
         self._client, self._sleep = client, sleep
-        self._reader = Reader(self.plan)
+        self._reader = Reader(self.plan, project=project)
         self._tiles = None if self.plan.tiles is None else TileReader(self.plan)
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
         self.capacity = 0.0

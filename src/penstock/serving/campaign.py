@@ -71,10 +71,13 @@ def first_page(
         "TableName": walk.table.name,
         "IndexName": walk.index,
         "KeyConditionExpression": "#b = :b",
-        "ExpressionAttributeNames": {"#b": walk.by, "#e": walk.entity},
+        "ExpressionAttributeNames": {"#b": walk.by},
         "ExpressionAttributeValues": {":b": dict(value)},
-        "ProjectionExpression": "#e",
     }
+    if walk.table.indexes[walk.index].projection.type != "KEYS_ONLY":
+        request["ProjectionExpression"] = "#e"
+    if after is not None or "ProjectionExpression" in request:
+        request["ExpressionAttributeNames"]["#e"] = walk.entity
     if after is not None:
         request["KeyConditionExpression"] += " AND #e > :after"
         request["ExpressionAttributeValues"][":after"] = dict(after)

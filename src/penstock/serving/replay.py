@@ -208,11 +208,11 @@ def why_sql(
     kind = table.key_types.get(entity, "S")
     text = [
         f'SELECT sequence, operation, new_image FROM raw."{table.name}"',
-        f"WHERE new_image ->> '$.{entity}.{kind}' = '{quoted}'",
-        f"  AND new_image ->> '$.{time}.S' <= '{text_of(at_us)}'",
+        f"WHERE (new_image ->> '$.{entity}.{kind}') = '{quoted}'",
+        f"  AND (new_image ->> '$.{time}.S') <= '{text_of(at_us)}'",
     ]
     if low_us is not None:
-        text.append(f"  AND new_image ->> '$.{time}.S' > '{text_of(low_us)}'")
+        text.append(f"  AND (new_image ->> '$.{time}.S') > '{text_of(low_us)}'")
     if position is not None:
         text.append(f"  AND sequence <= '{position:021d}'")
     return "\n".join([*text, "ORDER BY sequence"])
