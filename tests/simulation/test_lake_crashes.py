@@ -101,8 +101,10 @@ class Life:
             if sink is None or self.random.random() < 0.1:
                 sink = self.sinks[place] = self._new(catalog)
                 sink.open()
-            sink.step()
-            if self.random.random() < 0.4:
+            # Each by itself too: what a rival committed may first be met by either of them.
+            if self.random.random() < 0.7:
+                sink.step()
+            if self.random.random() < 0.5:
                 self.upkeep.tick(sink)
         except (Died, PenstockError, OSError):
             self.sinks[place] = None

@@ -58,9 +58,9 @@ def commit_us(sequence: str, event_us: int) -> int:
     return event_us
 
 
-def sequence_at(us: int) -> str:
-    """The number before every change from this time on."""
-    return f"{us * SEQUENCE_PER_US:021d}"
+def sequence_at(us: int, steps: int = 0) -> str:
+    """The least number that a change of this microsecond can have, or one so many steps from it."""
+    return f"{us * SEQUENCE_PER_US + steps:021d}"
 
 
 def key_text(keys: tuple[str, ...], item: Mapping[str, Any]) -> str:

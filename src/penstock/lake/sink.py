@@ -177,7 +177,8 @@ class TableSink:
         return len(rows)
 
     def _scanned(self, items: list[dict[str, Any]], us: int, told: set[str]) -> list[Change]:
-        label = sequence_at(us)
+        # Before any change of that microsecond: whatever comes later has a higher number.
+        label = sequence_at(us, -1)
         keyed = [(key_text(self._reader.keys, item), item) for item in items]
         return [
             Change(label, "", SNAPSHOT, us, us, key, item, None) for key, item in keyed if key not in told

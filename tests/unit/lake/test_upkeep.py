@@ -9,6 +9,7 @@ import pytest
 from tests.lake_setup import TABLE, Shop, unordered
 
 from penstock.lake import upkeep
+from penstock.lake.sink import Fenced
 
 
 def _busy_shop(folder: Path) -> Shop:
@@ -106,3 +107,23 @@ def test_young_files_are_not_swept(tmp_path: Path) -> None:
     (stray / "data" / "just-written.parquet").write_bytes(b"x")
     upkeep.delete_unreferenced(sink.raw.table, 60.0)
     assert (stray / "data" / "just-written.parquet").exists()
+
+
+# Why: a zombie whose compaction was refused once took its rival's position for its own and landed changes twice.
+def test_a_refused_compaction_fences_a_sink_that_was_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "COMPACT_FILES", 2)
+    shop = _busy_shop(tmp_path)
+    zombie = shop.sink()
+    shop.drain(zombie)
+    shop.put("c0", 40)
+    shop.drain(zombie)
+    successor = shop.sink()
+    shop.put("c0", 41)
+    shop.drain(successor)
+    with pytest.raises(Fenced):
+        upkeep.Upkeep().tick(zombie)
+    with pytest.raises(Fenced):
+        zombie.step()
+    assert shop.lake.sql(f"SELECT count(*) AS n FROM raw.{TABLE}").rows() == [{"n": 32}]
