@@ -185,7 +185,7 @@ def versions_of_entity(
         path = f"$.{entity}.{kind}"
         query = (
             lake_sql(table)
-            + f" WHERE new_image ->> '{path}' = '{quoted}' OR old_image ->> '{path}' = '{quoted}'"
+            + f" WHERE (new_image ->> '{path}') = '{quoted}' OR (old_image ->> '{path}') = '{quoted}'"
         )
         found = _raw_rows(cast(Sql, history).sql(query).table.to_pylist())
         return [version for version in versions(found) if version.item.get(entity) == wanted]
