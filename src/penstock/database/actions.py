@@ -115,7 +115,9 @@ def only_reads(action: str, request: Request) -> bool:
     if action not in STATEMENTS:
         return action in READS
     member = {"BatchExecuteStatement": "Statements", "ExecuteTransaction": "TransactStatements"}.get(action)
-    given = [request] if member is None else request.get(member) or []
+    given = [request] if member is None else request.get(member)
+    if not isinstance(given, list):
+        return True
     texts = [one.get("Statement") for one in given if isinstance(one, dict)]
     return all(text.lstrip()[:6].upper() == "SELECT" for text in texts if isinstance(text, str))
 
