@@ -20,7 +20,7 @@ from penstock.app.tables import Table
 from penstock.errors import UsageError
 from penstock.features.definition import Plan, Values, compile_set, request_values, transform
 from penstock.features.history import Sql, StreamClient, Version, versions_of_entity
-from penstock.features.instants import instant_of_text, text_of
+from penstock.features.instants import instant_of_text, text_range
 from penstock.features.offline import Past
 from penstock.features.online import entity_value
 from penstock.models.prediction import decide
@@ -174,14 +174,20 @@ class Inferences:
             window_us = source.window_us
             low_us = None if window_us is None else at_us - window_us
             sql.append(why_sql(table, plan.entity, row["entity"]["S"], source.time, low_us, at_us, position))
-            for version in self._versions(plan, table, entity):
-                placed = source.row(version.item)
-                if placed is None or placed[0] > at_us or not version.known_at(position, known_us):
-                    continue
-                if low_us is None or placed[0] > low_us:
-                    events.append(
-                        {"table": table.name, "position": f"{version.position:021d}", "item": version.item}
-                    )
+            known = [
+                (placed[0], version)
+                for version in self._versions(plan, table, entity)
+                if (placed := source.row(version.item)) is not None
+                and placed[0] <= at_us
+                and version.known_at(position, known_us)
+            ]
+            inside = [version for instant, version in known if low_us is None or instant > low_us]
+            if not inside and known and any(measure.end for measure in source.measures):
+                inside = [max(known, key=lambda each: each[0])[1]]  # What `since_last` reached back for.
+            events += [
+                {"table": table.name, "position": f"{version.position:021d}", "item": version.item}
+                for version in inside
+            ]
         events.sort(key=lambda each: (each["table"], each["position"]))
         return events, sql
 
@@ -209,10 +215,12 @@ def why_sql(
     text = [
         f'SELECT sequence, operation, new_image FROM raw."{table.name}"',
         f"WHERE (new_image ->> '$.{entity}.{kind}') = '{quoted}'",
-        f"  AND (new_image ->> '$.{time}.S') <= '{text_of(at_us)}'",
     ]
-    if low_us is not None:
-        text.append(f"  AND (new_image ->> '$.{time}.S') > '{text_of(low_us)}'")
+    if table.key_types.get(time, "S") == "S":  # A little wide, as the Query is; numbers are not bounded here.
+        low, high = text_range(at_us if low_us is None else low_us, at_us)
+        text.append(f"  AND (new_image ->> '$.{time}.S') < '{high}'")
+        if low_us is not None:
+            text.append(f"  AND (new_image ->> '$.{time}.S') >= '{low}'")
     if position is not None:
         text.append(f"  AND sequence <= '{position:021d}'")
     return "\n".join([*text, "ORDER BY sequence"])

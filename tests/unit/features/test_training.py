@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.lake_setup import MemoryApi
+from tests.landing import Landing
 from tests.shop import Shop
 
 from penstock import ahead, count, total
@@ -15,31 +15,7 @@ from penstock.errors import UsageError
 from penstock.features.history import lake_changes
 from penstock.features.instants import DAY_US, text_of
 from penstock.features.offline import Past
-from penstock.lake.iceberg.warehouse import open_warehouse
-from penstock.lake.rows import Shaping
-from penstock.lake.sink import TableSink
-from penstock.sql.lake import Lake
 from penstock.testing.seeds import replayable, seeds
-
-
-class Landing:
-    """The way of a shop's purchases into a lake."""
-
-    def __init__(self, shop: Shop, folder: Path) -> None:
-        warehouse = open_warehouse(folder)
-        self.lake = Lake(warehouse)
-        self._sink = TableSink(
-            warehouse, MemoryApi(shop.db), "Purchases", shop.db.clock, "w", lambda keys: Shaping(keys)
-        )
-        self._sink.open()
-        self.drain()
-
-    def drain(self) -> Lake:
-        for _ in range(100):
-            scan = self._sink.position.snapshot
-            if self._sink.step() == 0 and scan is not None and scan.done:
-                return self.lake
-        raise AssertionError("the sink does not come to an end")
 
 
 def lived(shop: Shop, random: Any, turns: int) -> list[tuple[str, int]]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from tests.landing import Landing
 from tests.shop import Shop
 
 from penstock.errors import UsageError
@@ -56,6 +59,29 @@ def test_why_tells_events_features_model_and_answer() -> None:
     assert chain.answer == {"prediction": body["prediction"], "probability": body["probability"]}
     assert set(chain.model["contributions"]) == {"(intercept)", *body["features"]}
     assert 'raw."Purchases"' in chain.sql[0]
+
+
+# Why: streams forget after a day; the lake does not. The replay and the SQL that `why` shows have to work over it.
+def test_the_lake_tells_a_replay_what_the_stream_has_forgotten(tmp_path: Path) -> None:
+    shop = Shop()
+    landing = Landing(shop, tmp_path)
+    for customer, purchase, amount, days_ago in (
+        ("c1", "p1", "19.99", 1),
+        ("c1", "p2", "80.01", 10),
+        ("c1", "p3", "5", 200),
+        ("c2", "p1", "7", 3),
+    ):
+        shop.buy(customer, purchase, amount, days_ago=days_ago, category="jewelry")
+    shop.add_model()
+    request_id = shop.ask("GET", "/predict/will_buy/customer/c1").json()["requestId"]
+    shop.buy("c1", "p1", "5000", days_ago=1)
+    lake = landing.drain()
+    inferences = Inferences(shop.app, shop.client, shop.registry, lake)
+    assert inferences.replay(request_id).differences == []
+    chain = inferences.why(request_id)
+    assert [event["item"]["purchase_id"]["S"] for event in chain.events] == ["p1", "p2"]
+    found = lake.sql(chain.sql[0]).table.to_pylist()
+    assert [row["sequence"] for row in found] == [event["position"] for event in chain.events]
 
 
 # Why: an id that is not there gets words, not a traceback.

@@ -1,0 +1,32 @@
+"""A shop's purchases on their way into a lake, for the tests that read history out of one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from penstock.lake.iceberg.warehouse import open_warehouse
+from penstock.lake.rows import Shaping
+from penstock.lake.sink import TableSink
+from penstock.sql.lake import Lake
+from tests.lake_setup import MemoryApi
+from tests.shop import Shop
+
+
+class Landing:
+    """The way of a shop's purchases into a lake."""
+
+    def __init__(self, shop: Shop, folder: Path) -> None:
+        warehouse = open_warehouse(folder)
+        self.lake = Lake(warehouse)
+        self._sink = TableSink(
+            warehouse, MemoryApi(shop.db), "Purchases", shop.db.clock, "w", lambda keys: Shaping(keys)
+        )
+        self._sink.open()
+        self.drain()
+
+    def drain(self) -> Lake:
+        for _ in range(100):
+            scan = self._sink.position.snapshot
+            if self._sink.step() == 0 and scan is not None and scan.done:
+                return self.lake
+        raise AssertionError("the sink does not come to an end")
