@@ -69,5 +69,6 @@ COMMANDS = (
     Command(
         "monitor", "penstock.cli.monitor", "Hold predictions against training, history, labels.", PREDICT
     ),
+    Command("boards", "penstock.cli.boards", "List dashboards; export one as PNG or PDF.", LAKE),
     Command("lake", "penstock.cli.lake", "Show what is in the lake; compact, expire, rebuild, crawl.", LAKE),
 )

@@ -3,11 +3,14 @@
 import { autocompletion, acceptCompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
 import { json } from "@codemirror/lang-json";
-import { sql, StandardSQL } from "@codemirror/lang-sql";
+import { PostgreSQL, sql, SQLDialect } from "@codemirror/lang-sql";
 import { bracketMatching, HighlightStyle, indentOnInput, syntaxHighlighting } from "@codemirror/language";
 import { EditorState, Prec } from "@codemirror/state";
 import { drawSelection, EditorView, highlightSpecialChars, keymap, lineNumbers } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
+
+// DuckDB speaks PostgreSQL's SQL, and does not mind the case of a name: completed names need no quotes.
+const DuckDB = SQLDialect.define({ ...PostgreSQL.spec, caseInsensitiveIdentifiers: true });
 
 // Colours are the page's own variables, so that one rule serves light and dark.
 const colours = HighlightStyle.define([
@@ -37,7 +40,7 @@ const shape = EditorView.theme({
 /** Put an editor in place of a textarea; its value goes on being the form's. */
 export function edit(area, options) {
   const language = options.language === "sql"
-    ? sql({ dialect: StandardSQL, schema: options.schema || {}, upperCaseKeywords: true })
+    ? sql({ dialect: DuckDB, schema: options.schema || {}, upperCaseKeywords: true })
     : options.language === "json" ? json() : [];
   const run = () => { options.onRun?.(); return true; };
   const view = new EditorView({
