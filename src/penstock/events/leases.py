@@ -82,6 +82,10 @@ def share_out(ready: list[str], leases: dict[str, Lease], mine: set[str], living
         for shard in ready
         if shard not in mine and (shard not in leases or leases[shard].owner not in living - {me})
     ]
+    # What still names this worker nobody else can take: it takes that up again, and gives it back if it has too much then.
+    ours = [shard for shard in free if shard in leases and leases[shard].owner == me]
+    free = [shard for shard in free if shard not in ours]
     # Workers begin at different places, so that they rarely reach for the same shard.
     turn = sorted(living).index(me) * fair % len(free) if free else 0
-    return Share(tuple((free[turn:] + free[:turn])[: fair - len(held)]), ())
+    room = max(0, fair - len(held) - len(ours))
+    return Share((*ours, *(free[turn:] + free[:turn])[:room]), ())

@@ -44,6 +44,16 @@ def test_leases_of_the_dead_and_ones_own_old_leases_are_free() -> None:
     assert set(share_out(["1", "2"], held, set(), {"me"}, "me").take) == {"1", "2"}
 
 
+# Why: a follower that met trouble is gone while its lease still names the worker. Nobody takes from the living, so where
+# that worker had its share already, the shard would never have been read again.
+def test_a_lease_that_still_names_this_worker_is_taken_up_even_beyond_its_share() -> None:
+    shards = ["1", "2"]
+    held = {shard: Lease(shard, "a") for shard in shards}
+    assert share_out(shards, held, {"1"}, {"a", "b"}, "b").take == (), "the living keep what is theirs"
+    assert share_out(shards, held, {"1"}, {"a", "b"}, "a").take == ("2",)
+    assert share_out(shards, held, {"1", "2"}, {"a", "b"}, "a").give == ("2",), "and then it is too much"
+
+
 # Why: E2; machines' clocks differ, so a worker is judged by its beats as they are seen here.
 def test_a_worker_lives_while_its_beat_changes() -> None:
     roster = Roster("me")
