@@ -9,19 +9,54 @@ from tests.tidy import Policy, check
 SOURCE = Path(__file__).parent.parent / "src"
 
 # Lowest first. A package imports only from the packages above it in this list.
-_ORDER = """
-    errors limits ports model expressions partiql engine operations store database wire server connect app
-    metrics events lake sql features models serving console run cli testing
-"""
-LAYERS = tuple((name,) for name in _ORDER.split())
+LAYERS = (
+    ("errors",),
+    ("limits",),
+    ("ports",),
+    ("model",),
+    ("expressions",),
+    ("partiql",),
+    ("engine",),
+    ("operations",),
+    ("store",),
+    ("database",),
+    ("wire",),
+    ("server",),
+    ("connect",),
+    ("app",),
+    ("metrics",),
+    ("events",),
+    ("lake",),
+    ("sql",),
+    ("features",),
+    ("models",),
+    ("serving",),
+    ("console",),
+    ("run",),
+    ("cli",),
+    ("testing",),
+)
 
 PURE = frozenset({"model", "expressions", "partiql", "engine", "operations", "wire", "app"}) | {
     # What a consumer decides, as opposed to what it does.
     f"events.{module}"
-    for module in (
-        "consumer effects event_bodies event_items event_times filters follower lanes leases lineage outcomes proxy "
-        "records retries settings"
-    ).split()
+    for module in [
+        "consumer",
+        "effects",
+        "event_bodies",
+        "event_items",
+        "event_times",
+        "filters",
+        "follower",
+        "lanes",
+        "leases",
+        "lineage",
+        "outcomes",
+        "proxy",
+        "records",
+        "retries",
+        "settings",
+    ]
 }
 
 # What is over a limit today. This list only shrinks.

@@ -116,9 +116,7 @@ def condition_failed(item: dict[str, Any] | None = None) -> ServiceError:
 
 
 def item_collection_too_large() -> ServiceError:
-    return ServiceError(
-        "ItemCollectionSizeLimitExceededException", "Collection size exceeded."
-    )
+    return ServiceError("ItemCollectionSizeLimitExceededException", "Collection size exceeded.")
 
 
 def throughput_exceeded(reasons: list[dict[str, str]] | None = None) -> ServiceError:
@@ -144,9 +142,7 @@ def transaction_canceled(message: str, reasons: list[dict[str, Any]]) -> Service
 
 
 def transaction_conflict() -> ServiceError:
-    return ServiceError(
-        "TransactionConflictException", "Transaction is ongoing for the item"
-    )
+    return ServiceError("TransactionConflictException", "Transaction is ongoing for the item")
 
 
 def idempotent_parameter_mismatch(message: str) -> ServiceError:

@@ -28,4 +28,6 @@ class Endpoint(Protocol):
     slice is done. Errors arrive through `done` too, as AWS writes them. `start` never raises for a bad request.
     """
 
-    def start(self, target: str, body: bytes, done: Callable[[int, bytes], None], wait_ms: int = 0) -> None: ...
+    def start(
+        self, target: str, body: bytes, done: Callable[[int, bytes], None], wait_ms: int = 0
+    ) -> None: ...

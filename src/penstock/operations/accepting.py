@@ -59,9 +59,12 @@ def _text(kind: Text) -> Acceptor:
     if kind.pattern is not None:
         fits = re.compile(kind.pattern).fullmatch
         if kind.or_arn:
-            return lambda value: type(value) is str and (
-                (low <= len(value) <= high and fits(value) is not None)
-                or (value.startswith("arn:") and len(value) <= ARN_MAX)
+            return lambda value: (
+                type(value) is str
+                and (
+                    (low <= len(value) <= high and fits(value) is not None)
+                    or (value.startswith("arn:") and len(value) <= ARN_MAX)
+                )
             )
         return lambda value: type(value) is str and low <= len(value) <= high and fits(value) is not None
     if low == 0 and kind.max is None:

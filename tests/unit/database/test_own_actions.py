@@ -116,7 +116,10 @@ def test_a_request_that_is_refused_is_answered_as_ever() -> None:
 
 # Why: AWS ignores members that an action does not have, whatever they hold; so does what is told of the request.
 def test_members_of_other_actions_are_ignored() -> None:
-    request = {"Statement": "SELECT * FROM music WHERE pk = 'a'", "Statements": [{"Statement": []}]}
+    request: dict[str, Any] = {
+        "Statement": "SELECT * FROM music WHERE pk = 'a'",
+        "Statements": [{"Statement": []}],
+    }
     told = explained(music(3), "ExecuteStatement", **request)
     assert told["ReadUnits"] > 0
     assert told["WriteUnits"] == 0

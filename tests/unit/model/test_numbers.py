@@ -119,7 +119,17 @@ def test_the_bytes_of_an_order_key_do_not_change() -> None:
 # Paging at 1 MB and the 400 KB limit add these up. Pairs are counted at the point; zeros at either end are free.
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("0", 1), ("5", 2), ("100", 2), ("10", 2), ("1234", 3), ("12345", 4), ("-5", 3), ("1.5", 3), ("0.05", 2)],
+    [
+        ("0", 1),
+        ("5", 2),
+        ("100", 2),
+        ("10", 2),
+        ("1234", 3),
+        ("12345", 4),
+        ("-5", 3),
+        ("1.5", 3),
+        ("0.05", 2),
+    ],
 )
 def test_a_number_counts_a_byte_for_two_digits(text: str, size: int) -> None:
     assert numbers.size(text) == size
