@@ -43,6 +43,13 @@ from penstock.serving.store import EndpointStore
 from penstock.sql.service import start_lake
 
 BOARDS = Path(__file__).parents[2] / "examples" / "storefront" / "boards"
+# What a retry loads, in a process of its own.
+APP_FILE = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parents[2])!r})
+from tests.browser.demo import declare
+app = declare()
+"""
 CATEGORIES = ("grocery", "clothing", "home", "toys", "electronics", "jewelry")
 
 
@@ -74,7 +81,7 @@ def declare() -> App:
     app.predictor("will_buy", features=buyer, model="will_buy@champion", campaign_by="by_category")
     app.lake(purchases, inference_log.table())
 
-    @app.on_change(purchases, batch_size=10, maximum_retry_attempts=0)
+    @app.on_change(purchases, batch_size=10, maximum_retry_attempts=0, bisect_batch_on_function_error=False)
     def notify(event: dict[str, Any], context: Any) -> None:
         for record in event["Records"]:
             if record["dynamodb"]["NewImage"]["category"]["S"] == "toys":
@@ -183,17 +190,19 @@ async def _serve(boards: Path, settings: dict[str, Any], ready: dict[str, Any], 
         )
         api_url = f"http://127.0.0.1:{await listening}"
         app = declare()
-        store = EndpointStore(database)
+        store = EndpointStore(database, database.database.view.last_sequence)
         client = penstock.connect(api_url)
         await seed(app, store)
         await asyncio.to_thread(train, app, client, Path(folder) / "models")
         worker = Worker(app, client)
         await asyncio.to_thread(worker.start)
+        app_file = Path(folder) / "app.py"
+        app_file.write_text(APP_FILE)
         metrics = Metrics()
         pages = build_app(app, store, artifacts=Path(folder) / "models", metrics=metrics)
         lake = await asyncio.to_thread(start_lake, app, api_url, Path(folder) / "lake", 0)
         context = Context(
-            app, store, client, api_url, boards=boards, models=Path(folder) / "models", metrics=metrics,
+            app, store, client, api_url, boards=boards, models=Path(folder) / "models", metrics=metrics, app_file=app_file,
             **{"lake_url": f"http://127.0.0.1:{lake.port}", **settings},
         )  # fmt: skip
         mount(pages, context)

@@ -77,6 +77,14 @@ class Looker:
         finally:
             context.close()
 
+    def look_as(self, page: Page, size: str, theme: str) -> None:
+        """The same page through another window, as somebody else would see it."""
+        width, height = SIZES[size]
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
+        # Two frames: charts and editors fit themselves to the window in the first.
+        page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
     def _watch(self, page: Page) -> None:
         def said(message: ConsoleMessage) -> None:
             if message.type in ("error", "warning"):
@@ -117,4 +125,4 @@ class Looker:
 
     def none_wrong(self) -> None:
         left = [each for each in self.problems if not any(words in each for words in self.expected)]
-        assert left == []
+        assert not left, "\n".join(left)

@@ -37,6 +37,19 @@ const shape = EditorView.theme({
   ".cm-matchingBracket": { backgroundColor: "var(--selection) !important" },
 });
 
+// Typing over a selection is done here: the browser would copy the replaced text's looks into a style attribute, which the
+// pages' content security policy forbids and reports.
+const typeOver = EditorView.domEventHandlers({
+  beforeinput(event, view) {
+    const { from, to, empty } = view.state.selection.main;
+    if (event.inputType !== "insertText" || event.data === null || empty || view.composing) return false;
+    const insert = () => view.state.update(view.state.replaceSelection(event.data), { userEvent: "input.type", scrollIntoView: true });
+    if (!view.state.facet(EditorView.inputHandler).some((handle) => handle(view, from, to, event.data, insert))) view.dispatch(insert());
+    event.preventDefault();
+    return true;
+  },
+});
+
 /** Put an editor in place of a textarea; its value goes on being the form's. */
 export function edit(area, options) {
   const language = options.language === "sql"
@@ -48,7 +61,7 @@ export function edit(area, options) {
     extensions: [
       Prec.highest(keymap.of([{ key: "Mod-Enter", run }])),
       options.nonce ? EditorView.cspNonce.of(options.nonce) : [],
-      highlightSpecialChars(), history(), drawSelection(), indentOnInput(), bracketMatching(), closeBrackets(),
+      typeOver, highlightSpecialChars(), history(), drawSelection(), indentOnInput(), bracketMatching(), closeBrackets(),
       options.language === "sql" ? autocompletion() : [],
       lineNumbers(),
       EditorState.tabSize.of(2),

@@ -1,0 +1,38 @@
+"""One console and one browser for all browser tests. Without an installed Chromium they are skipped, and say so."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.browser import demo
+from tests.browser.looking import Looker, chromium, open_browser
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if chromium() is None:
+        pytest.skip("no Chromium is installed; PENSTOCK_CHROMIUM names one")
+    with open_browser() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def running(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[demo.Demo]:
+    boards = tmp_path_factory.mktemp("console") / "boards"
+    shutil.copytree(demo.BOARDS, boards)
+    started = demo.start(Path(boards))
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def looker(browser: Browser, running: demo.Demo) -> Iterator[Looker]:
+    """A test fails on anything that went wrong in a page, whatever else it looked at."""
+    looking = Looker(browser, running.url)
+    yield looking
+    looking.none_wrong()

@@ -1,0 +1,103 @@
+"""Asking the lake from a page: answers, mistakes, charts, saved queries, time travel and a way out of a long query."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.looking import Looker
+
+
+def _ask(page: Page, sql: str) -> None:
+    page.wait_for_selector(".cm-editor")
+    page.locator(".cm-content").click()
+    page.keyboard.press("Control+a")
+    page.keyboard.insert_text(sql)
+    page.keyboard.press("Control+Enter")
+
+
+# Why: the shortest way from a question to rows, a picture and a file.
+def test_a_question_is_answered_as_grid_chart_and_file(looker: Looker, tmp_path: Path) -> None:
+    with looker.page("/lake") as page:
+        _ask(page, "SELECT category, count(*) AS purchases FROM current.Purchases GROUP BY 1 ORDER BY 1")
+        expect(page.locator("#answer [role=status]").first).to_contain_text("6 rows")
+        expect(page.locator("#answer tbody tr").first).to_contain_text("clothing")
+        looker.check(page, "answer")
+        looker.picture(page, "lake-answer-wide-light")
+        page.get_by_role("tab", name="Chart").click()
+        page.locator("[data-chart-kind]").select_option("bar")
+        assert page.evaluate("Boolean(Chart.getChart(document.querySelector('[data-answer-chart]')))")
+        looker.check(page, "chart of an answer")
+        looker.picture(page, "lake-chart-wide-light")
+        with page.expect_download() as download:
+            page.get_by_role("button", name="CSV").click()
+        kept = tmp_path / "query.csv"
+        download.value.save_as(kept)
+        assert kept.read_text().splitlines()[0].replace('"', "") == "category,purchases"
+        expect(page.locator("[data-history] button")).to_have_count(1)
+
+
+# Why: most questions are wrong at first; what is wrong is said by the engine, in the page.
+def test_a_wrong_question_says_what_is_wrong(looker: Looker) -> None:
+    with looker.page("/lake", theme="dark") as page:
+        _ask(page, "SELECT nothing FROM current.Purchases")
+        expect(page.locator("#answer [role=alert]")).to_contain_text("nothing")
+        _ask(page, "DROP TABLE current.Purchases")
+        expect(page.locator("#answer [role=alert]")).to_contain_text("SELECT")
+        looker.check(page, "wrong question")
+        looker.picture(page, "lake-wrong-wide-dark")
+
+
+# Why: a question that takes for ever must not hold anybody up.
+def test_a_long_question_can_be_cancelled(looker: Looker) -> None:
+    with looker.page("/lake") as page:
+        _ask(page, "SELECT count(*) FROM range(100000000000) AS a(x), range(100) AS b(y) WHERE x * y % 7 = 3")
+        cancel = page.get_by_role("button", name="Cancel").first
+        expect(cancel).to_be_visible()
+        # The query begins a moment after the button is there; a cancel before that finds nothing to end.
+        for _ in range(100):
+            if not cancel.is_visible():
+                break
+            cancel.click(timeout=1000)
+            page.wait_for_timeout(100)
+        expect(page.locator("#answer [role=alert]")).to_be_visible()
+
+
+# Why: a good question is asked again next week, by somebody else too.
+def test_a_question_is_saved_and_dropped(looker: Looker) -> None:
+    with looker.page("/lake?sql=SELECT%2041%20%2B%201") as page:
+        page.get_by_role("button", name="Save as…").click()
+        page.get_by_label("Name").fill("the <answer>")
+        page.get_by_role("button", name="Save", exact=True).click()
+        expect(page.locator("#kept .query")).to_have_text("the <answer>")
+        page.goto(f"{looker.url}/console/lake")
+        page.locator("#kept .query").click()
+        page.keyboard.press("Control+Enter")
+        expect(page.locator("#answer tbody")).to_have_text("42")
+        page.get_by_role("button", name="Delete the <answer>").click()
+        expect(page.locator("#kept")).to_contain_text("None yet")
+
+
+# Why: what the table said then is one click away from what it says now.
+def test_a_snapshot_can_be_asked(looker: Looker) -> None:
+    with looker.page("/lake/tables/current/Purchases") as page:
+        page.get_by_role("link", name="Query it then").first.click()
+        expect(page.locator(".cm-content")).to_contain_text("FOR VERSION AS OF")
+        page.get_by_role("button", name="Run").click()
+        expect(page.locator("#answer [role=status]").first).to_contain_text("rows")
+
+
+# Why: names of tables and columns are long; nobody should have to spell them.
+def test_names_are_completed(looker: Looker) -> None:
+    with looker.page("/lake") as page:
+        page.wait_for_selector(".cm-editor")
+        page.locator(".cm-content").click()
+        page.keyboard.press("Control+a")
+        page.keyboard.type("SELECT * FROM current.Pur")
+        expect(page.locator(".cm-tooltip-autocomplete")).to_contain_text("Purchases")
+        page.wait_for_timeout(
+            150
+        )  # The list takes no key in its first moments, so that fast typing is not caught.
+        page.keyboard.press("Tab")
+        expect(page.locator(".cm-content")).to_contain_text("current.Purchases")
