@@ -253,6 +253,15 @@ def child():
         assert owner.ask(COUNT) == "1"
 
 
+# Why: a child that ends in the ordinary way takes the engine's objects down with its interpreter, and RocksDB would wait
+# for threads that a fork does not copy.
+def test_a_forked_child_ends_in_good_order(folder: Path) -> None:
+    with workers(folder, 1) as (owner,):
+        assert owner.hear() == "owner"
+        assert owner.ask("os.waitstatus_to_exitcode(os.waitpid(os.fork() or sys.exit(0), 0)[1])") == "0"
+        assert owner.ask(put("1")) == "{}"
+
+
 # Why: O4. A child that outlives its parent, as data loaders do, must not hold the directory.
 def test_a_child_that_outlives_the_owner_does_not_hold_the_directory(folder: Path) -> None:
     with workers(folder, 1) as (owner,):

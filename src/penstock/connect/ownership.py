@@ -17,12 +17,12 @@ import fcntl
 import os
 import socket
 import tempfile
-import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from penstock.errors import PenstockError, UsageError
+from penstock.store.directory import in_forked_child
 
 LOCK = "owner.lock"
 SOCKET = "owner.sock"
@@ -40,8 +40,7 @@ class Claim:
         self.folder = folder
         self._lock = lock
         self._bound: socket.socket | None = None
-        forget = weakref.WeakMethod(self._forget_in_child)
-        os.register_at_fork(after_in_child=lambda: _call_if_alive(forget))
+        in_forked_child(self._forget_in_child)
 
     @classmethod
     def try_for(cls, folder: Path) -> Claim | None:
@@ -135,9 +134,3 @@ def _short_path(folder: Path) -> Iterator[str]:
         link = Path(temporary) / "d"
         link.symlink_to(folder.resolve(), target_is_directory=True)
         yield str(link / SOCKET)
-
-
-def _call_if_alive(method: weakref.WeakMethod[Callable[[], None]]) -> None:
-    alive = method()
-    if alive is not None:
-        alive()

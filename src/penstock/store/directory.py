@@ -37,8 +37,7 @@ class Lock:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        forget = weakref.WeakMethod(self.release)
-        os.register_at_fork(after_in_child=lambda: _call_if_alive(forget))
+        in_forked_child(self.release)
 
     @property
     def held(self) -> bool:
@@ -51,8 +50,14 @@ class Lock:
             self._descriptor = -1
 
 
-def _call_if_alive(method: weakref.WeakMethod[Callable[[], None]]) -> None:
-    call = method()
+def in_forked_child(method: Callable[[], None]) -> None:
+    """Have a bound method called in every child that is forked while its object is alive."""
+    held = weakref.WeakMethod(method)
+    os.register_at_fork(after_in_child=lambda: _call_if_alive(held))
+
+
+def _call_if_alive(held: weakref.WeakMethod[Callable[[], None]]) -> None:
+    call = held()
     if call is not None:
         call()
 

@@ -15,6 +15,7 @@ read-only until it is opened again, because what the kernel holds of the file is
 
 from __future__ import annotations
 
+import ctypes
 import shutil
 import tempfile
 import threading
@@ -86,6 +87,7 @@ class RocksStore:
         self._mark = directory.Mark(folder)
         try:
             self._open(memory)
+            directory.in_forked_child(self._abandon)
         except BaseException:
             self._mark.close()
             vars(self).clear()  # Lets go of RocksDB: the error's traceback would hold it, and its lock, open.
@@ -288,10 +290,25 @@ class RocksStore:
             if not self._read_only:
                 self._mark.write(self._synced, durable=True)
 
+    def _abandon(self) -> None:
+        """In a forked child: RocksDB is never taken down, not even with the interpreter. It would wait for threads that
+        only the parent has."""
+        for part in (self._db, *self._families):
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(part))
+        _end_without_joining()
+
     def _release(self) -> None:
         self._numbers = None
         self._mark.close()
         self._owner.release()
+
+
+def _end_without_joining() -> None:
+    """At its exit a process joins RocksDB's threads, which ends a forked child with a segmentation fault. What is
+    registered last is called first, with the exit's status: here `_exit`, when Python has ended already."""
+    of_c = ctypes.CDLL(None)
+    if hasattr(of_c, "on_exit"):  # glibc's own; elsewhere such a child ends with a signal, after its work.
+        of_c.on_exit(of_c._exit, None)
 
 
 # `upper` is an argument of these two so that their frames hold it; see _cursor.
