@@ -10,6 +10,7 @@ Q4. The query sees each table at one snapshot, chosen before it runs.
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 import threading
@@ -30,6 +31,8 @@ from penstock.sql.names import literal, name_parts, quote, rewrite
 from penstock.sql.results import Result
 from penstock.sql.sources import Sources, View
 
+# DuckDB goes on with guesses among its own tables ("Did you mean pg_class?"), and knows nothing of the lake's.
+_MISSING_TABLE = re.compile(r'^Catalog Error: Table with name "?(.+?)"? does not exist')
 _READS = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 
 
@@ -39,6 +42,10 @@ class QueryError(PenstockError):
 
 class QueryStopped(QueryError):
     """Cancelled, or over its time."""
+
+
+class TableMissing(QueryError):
+    """The lake has no table of that name."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +93,8 @@ class Questions:
                     table, truncated = _interruptible(
                         database, lambda: _run(database, rewritten.sql, limits.rows_max, alarm)
                     )
+            except TableMissing as error:
+                raise QueryError(f"{error}; {self.sources.listed()}") from error
             finally:
                 self._running.pop(id_ or "", None)
         return Result(table, time.monotonic() - began, truncated)
@@ -272,6 +281,8 @@ def _run(
                 break
         table = pa.Table.from_batches(batches, schema=reader.schema)
     except (duckdb.Error, pa.ArrowException, RuntimeError) as error:
+        if missing := _MISSING_TABLE.search(str(error)):
+            raise TableMissing(f"there is no table {missing[1]}") from error
         if "INTERRUPT" in str(error).upper():
             why = "it passed its time" if alarm.rang else "cancelled"
             raise QueryStopped(f"the query was stopped: {why}") from error

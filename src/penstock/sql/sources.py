@@ -9,7 +9,7 @@ V3. At a moment: the snapshot that the lake had then; where it is not kept any m
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -22,6 +22,7 @@ from penstock.lake.rows import sequence_at
 from penstock.sql.names import Travel, quote
 
 CURRENT, RAW, JOINED, QUARANTINE = "current", "raw", "joined", "quarantine"
+LISTED_MAX = 20
 
 
 @dataclass(frozen=True)
@@ -58,27 +59,38 @@ class Sources:
         return made + [self._at(travel) for travel in travels]
 
     def _view(self, namespace: str, name: str) -> View | None:
-        """DuckDB takes names in any case, so that a second look ignores it."""
-        known = self._planner.find(CURRENT if namespace == JOINED else namespace, name)
+        known = self._find(CURRENT if namespace == JOINED else namespace, name)
         if known is None:
-            matching = [
-                pair
-                for pair in self._names()
-                if (pair[0].lower(), pair[1].lower()) == (namespace.lower(), name.lower())
-            ]
-            known = self._planner.find(*matching[0]) if matching else None
-        if known is None:
-            return None  # A common table expression, or a mistake that DuckDB words better.
+            return None  # A common table expression, or a mistake, which DuckDB finds.
         plan = self._planner.plan(known)
         sql = self._select(plan)
         if namespace == JOINED:
             sql = _joined(plan, sql)
         return View(namespace, name, sql, plan.paths)
 
+    def _find(self, namespace: str, name: str) -> Known | None:
+        """DuckDB takes names in any case, so that a second look ignores it."""
+        known = self._planner.find(namespace, name)
+        if known is not None:
+            return known
+        wanted = (namespace.lower(), name.lower())
+        matching = [pair for pair in self._names() if (pair[0].lower(), pair[1].lower()) == wanted]
+        return self._planner.find(*matching[0]) if matching else None
+
+    def listed(self) -> str:
+        """What there is, for who asked for what there is not."""
+        names = [f"{namespace}.{name}" for namespace, name in self._names()]
+        more = f" and {len(names) - LISTED_MAX} more" if len(names) > LISTED_MAX else ""
+        return (
+            f"the lake has {', '.join(names[:LISTED_MAX])}{more}" if names else "the lake has no tables yet"
+        )
+
     def _at(self, travel: Travel) -> View:
-        known = self._planner.find(travel.namespace, travel.name)
+        known = self._find(travel.namespace, travel.name)
         if known is None:
-            raise UsageError(f"there is no table {travel.namespace}.{travel.name}")
+            raise UsageError(f"there is no table {travel.namespace}.{travel.name}; {self.listed()}")
+        namespace, name = known.table.name()[-2:]
+        travel = replace(travel, namespace=namespace, name=name)  # As the lake writes them.
         if travel.kind == "version":
             return self._at_version(travel, known)
         if travel.kind == "timestamp":

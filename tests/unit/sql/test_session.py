@@ -8,7 +8,7 @@ import polars
 import pytest
 from tests.lake_setup import TABLE, Shop, unordered
 
-from penstock.errors import Corruption, UsageError
+from penstock.errors import Corruption, PenstockError, UsageError
 from penstock.sql.lake import Lake
 from penstock.sql.session import Bounds, QueryError, QueryStopped
 
@@ -105,6 +105,16 @@ def test_tables_are_found_by_name(shop: Shop, sql: str) -> None:
     assert len(shop.lake.sql(sql)) == 30
 
 
+# Why: who mistypes a name wants the right one, at any moment; DuckDB knows none of the lake's.
+@pytest.mark.parametrize(
+    "asked", ["current.nope", "nowhere.nope", "nope", "current.nope FOR TIMESTAMP AS OF '2026-11-20'"]
+)
+def test_a_table_that_is_not_there_is_told_with_those_that_are(shop: Shop, asked: str) -> None:
+    named = asked.split()[0]
+    with pytest.raises(PenstockError, match=rf"^there is no table {named}; .*current\.{TABLE}.*raw\.{TABLE}"):
+        shop.lake.sql(f"SELECT * FROM {asked}")
+
+
 # Why: a conflict of types is two columns; a person wants one.
 def test_joined_brings_siblings_together(shop: Shop) -> None:
     rows = shop.lake.sql(f"SELECT note, count(*) AS n FROM joined.{TABLE} GROUP BY 1 ORDER BY 1").rows()
@@ -142,6 +152,7 @@ def test_the_past_is_what_it_was(tmp_path: Path) -> None:
     assert unordered(shop.landed(f"{source} FOR SEQUENCE AS OF '{sequence}'")) == then
     count = shop.lake.sql(f"SELECT count(*) AS n FROM raw.{TABLE} FOR SEQUENCE AS OF '{sequence}'").rows()
     assert count == [{"n": 1}]
+    assert unordered(shop.landed(f"CURRENT.{TABLE.upper()} FOR SEQUENCE AS OF '{sequence}'")) == then
     with pytest.raises(UsageError, match="keeps no version 7"):
         shop.lake.sql(f"FROM {source} FOR VERSION AS OF 7")
     with pytest.raises(UsageError, match="history has a gap"):
