@@ -27,8 +27,10 @@ _UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 class App:
     """What a user's app.py says. The lists are read by run/, serving/, events/ and lake/."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, inferences_kept: str | None = None) -> None:
+        """`inferences_kept`: how long a row of the inference log lives, such as `"90d"`; for ever where nothing is said."""
         self.name = name
+        self.inferences_kept_s = None if inferences_kept is None else seconds(inferences_kept)
         self.tables: dict[str, Table] = {}
         self.feature_sets: dict[str, FeatureSet] = {}
         self.predictors: dict[str, Predictor] = {}

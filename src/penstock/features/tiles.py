@@ -21,6 +21,7 @@ import orjson
 
 from penstock.app.application import App
 from penstock.app.handlers import ChangeHandler
+from penstock.app.tables import Table, declare
 from penstock.errors import UsageError
 from penstock.features.definition import Measure, Plan, Source, Values, compile_set
 from penstock.features.instants import DAY_US, instant_of, number_range, text_of, text_range
@@ -34,20 +35,18 @@ Call: TypeAlias = Callable[
 TileSteps: TypeAlias = Generator[list[tuple[str, dict[str, Any]]], Sequence[dict[str, Any]], list[Observed]]
 
 
-def definition(name: str) -> dict[str, Any]:
+def table(name: str) -> Table:
     """The table of a feature set's tiles."""
-    return {
-        "TableName": name,
-        "AttributeDefinitions": [
-            {"AttributeName": "entity", "AttributeType": "S"},
-            {"AttributeName": "day", "AttributeType": "S"},
-        ],
-        "KeySchema": [
-            {"AttributeName": "entity", "KeyType": "HASH"},
-            {"AttributeName": "day", "KeyType": "RANGE"},
-        ],
-        "BillingMode": "PAY_PER_REQUEST",
-    }
+    return declare(name, "entity", "day", {}, {}, stream=False)
+
+
+def definition(name: str) -> dict[str, Any]:
+    return table(name).definition()
+
+
+def tables(app: App) -> list[Table]:
+    """Of all feature sets of an application. Two may share one: their tiles have other keys."""
+    return [table(name) for name in dict.fromkeys(each.tiles for each in app.feature_sets.values()) if name]
 
 
 def day_of(instant_us: int) -> int:
@@ -284,8 +283,11 @@ def consumers(app: App, call: Call) -> list[ChangeHandler]:
         if declared.tiles is not None:
             plan = compile_set(declared)
             maker = TileMaker(plan, call)
-            found += [
-                ChangeHandler(f"tiles-{plan.name}-{table.name}", table, maker.handle)
-                for table in {source.table.name: source.table for source in plan.sources}.values()
-            ]
+            for source in {source.table.name: source.table for source in plan.sources}.values():
+                if not source.stream:
+                    raise UsageError(
+                        f"{plan.name}: tiles are kept from the stream of {source.name}, which has none; declare it "
+                        "with stream=True"
+                    )
+                found.append(ChangeHandler(f"tiles-{plan.name}-{source.name}", source, maker.handle))
     return found

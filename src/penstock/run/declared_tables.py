@@ -10,12 +10,19 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from penstock.app.application import App
 from penstock.app.tables import Table
 from penstock.connect.client import Client
 from penstock.errors import ServiceError, UsageError
+from penstock.features import tiles
 
 ACTIVE_WITHIN_S = 600.0  # A new index over many items is filled first.
 _POLL_S = 0.05
+
+
+def tables_of(app: App) -> list[Table]:
+    """What the application declares, and the tables that its day tiles are kept in."""
+    return [*app.tables.values(), *tiles.tables(app)]
 
 
 def ensure_tables(

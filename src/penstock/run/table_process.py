@@ -26,7 +26,7 @@ from penstock.database.open import ServedDatabase, open_database
 from penstock.errors import UsageError
 from penstock.metrics.registry import Registry
 from penstock.run.app_files import load_app
-from penstock.run.declared_tables import ensure_tables
+from penstock.run.declared_tables import ensure_tables, tables_of
 from penstock.run.extras import has_app
 from penstock.run.loop_transport import LoopTransport
 from penstock.run.reports import BEAT_S, Reporter
@@ -185,7 +185,7 @@ def _pages() -> Any:
 
 
 def _make_tables(running: Running, client: Client) -> None:
-    made = ensure_tables(client, running.app.tables.values())
+    made = ensure_tables(client, tables_of(running.app))
     if has_app():
         _pages().make_tables(running.app, client)
     if made:

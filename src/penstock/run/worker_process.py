@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping
+from typing import Any
 
+from penstock.app.application import App
+from penstock.connect.client import Client
 from penstock.connect.urls import connect
+from penstock.errors import UsageError
 from penstock.events.environment import aws_environment
 from penstock.events.worker import Worker
+from penstock.features import tiles
 from penstock.run.app_files import load_app
 from penstock.run.process import keep_beating, stop_event
 from penstock.run.reports import BEAT_S, Reporter
@@ -27,6 +33,7 @@ def main(settings: Settings, reporter: Reporter) -> None:
     app = load_app(settings.app_file)
     with connect(settings.api_url) as client:
         app.bind(client)
+        keep_tiles(app, client)
         tasks = TaskRunner(app.tasks.values(), client, settings, reporter, stop)
         token = os.environ.pop(TOKEN_VARIABLE, None)
         worker = Worker(app, client, http_port=settings.handlers_port, http_token=token)
@@ -46,6 +53,19 @@ def main(settings: Settings, reporter: Reporter) -> None:
                 )
             for name in tasks.join(_TASKS_END_S):
                 log.warning("task %s did not end in %.0f s and is cut off", name, _TASKS_END_S)
+
+
+def keep_tiles(app: App, client: Client) -> None:
+    """Day tiles are kept by consumers like any other: they are seen, stopped and taken up as the declared ones are."""
+
+    def call(method: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        answer: dict[str, Any] = getattr(client, method)(**request)
+        return answer
+
+    for consumer in tiles.consumers(app, call):
+        if consumer.name in app.change_handlers:
+            raise UsageError(f"{consumer.name!r} is the name of a handler and of the consumer of day tiles")
+        app.change_handlers[consumer.name] = consumer
 
 
 def _raise_failure(worker: Worker) -> None:

@@ -47,13 +47,12 @@ class Serving:
         store: AsyncStore,
         *,
         artifacts: Path | None = None,
-        retention_s: float | None = None,
         metrics: Registry | None = None,
         now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
         self.app, self.store = app, store
         self.models = LiveModels(store, None if artifacts is None else ArtifactFolder(artifacts))
-        self.log = InferenceLog(store, retention_s=retention_s)
+        self.log = InferenceLog(store, retention_s=app.inferences_kept_s)
         self.python = PythonCalls()
         self.watch = Watch(metrics)
         self.predictors = {
@@ -77,15 +76,12 @@ def build_app(
     client: AsyncStore | Any,
     *,
     artifacts: Path | None = None,
-    retention_s: float | None = None,
     metrics: Registry | None = None,
     now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
 ) -> FastAPI:
     """`client` is an AsyncStore (`EndpointStore(database)` in process) or any client of penstock.connect."""
     store: AsyncStore = client if hasattr(client, "call_all") else ClientStore(client)
-    serving = Serving(
-        app, store, artifacts=artifacts, retention_s=retention_s, metrics=metrics, now_us=now_us
-    )
+    serving = Serving(app, store, artifacts=artifacts, metrics=metrics, now_us=now_us)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.shop import Shop
+from tests.shop import Shop, storefront
+
+from penstock import App
 
 
 @pytest.fixture(scope="module")
@@ -90,3 +92,14 @@ def test_the_same_request_id_for_another_question_is_refused(shop: Shop) -> None
     shop.ask("GET", "/predict/will_buy/customer/c1", headers=headers)
     answer = shop.ask("GET", "/predict/will_buy/customer/c2", headers=headers)
     assert answer.status_code == 409
+
+
+# Why: a log that grows for ever is a leak; the application says how long a row lives, and the row says when it goes.
+def test_rows_of_the_log_expire_when_the_application_says() -> None:
+    app = storefront()
+    app.inferences_kept_s = App("shop", inferences_kept="90d").inferences_kept_s
+    shop = Shop(app)
+    shop.add_model()
+    assert shop.ask("GET", "/predict/will_buy/customer/c1").status_code == 200
+    [row] = shop.log_rows()
+    assert int(row["expiresAt"]["N"]) == shop.now_us // 1_000_000 + 90 * 86_400

@@ -1,0 +1,59 @@
+"""Day tiles in the worker: their tables are made, and their consumers run, because the application says `tiles=`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.upping import until
+
+import penstock
+from penstock.errors import UsageError
+from penstock.events.worker import Worker
+from penstock.features import tiles
+from penstock.run.declared_tables import ensure_tables, tables_of
+from penstock.run.worker_process import keep_tiles
+
+
+def clicks_app(*, stream: bool = True) -> penstock.App:
+    app = penstock.App("clicks")
+    clicks = app.table(
+        "Clicks", partition_key="who", sort_key="id", local_indexes={"by_time": "at"}, stream=stream
+    )
+    counted = {"clicks_7d": penstock.count(days=7)}
+    app.features("clicker", source=clicks, entity="who", time="at", tiles="ClickTiles", features=counted)
+    return app
+
+
+# Why: an application says `tiles="ClickTiles"` and nothing more; a write must come to stand in a tile all the same.
+def test_a_write_comes_to_stand_in_a_tile(tmp_path: Path) -> None:
+    app = clicks_app()
+    with penstock.connect(f"file:{tmp_path}") as client:
+        app.bind(client)
+        assert ensure_tables(client, tables_of(app)) == ["Clicks", "ClickTiles"]
+        keep_tiles(app, client)
+        worker = Worker(app, client)
+        worker.start()
+        try:
+            app.tables["Clicks"].put({"who": "w", "id": "1", "at": "2026-11-20T10:00:00.000000Z"})
+            until(lambda: client.scan(TableName="ClickTiles")["Count"] == 1)
+        finally:
+            assert worker.stop()
+            assert worker.failures() == {}
+
+
+# Why: without a stream the tiles would stay empty, and an empty tile means "no events": a wrong answer in place of an error.
+def test_tiles_of_a_table_without_a_stream_are_refused() -> None:
+    with pytest.raises(UsageError, match="stream=True"):
+        tiles.consumers(clicks_app(stream=False), lambda method, request: {})
+
+
+# Why: two consumers of one name would share their positions, and each would miss what the other took.
+def test_a_handler_of_a_consumer_s_name_is_refused(tmp_path: Path) -> None:
+    app = clicks_app()
+
+    @app.on_change(app.tables["Clicks"], name="tiles-clicker-Clicks")
+    def mine(event: object) -> None: ...
+
+    with penstock.connect(f"file:{tmp_path}") as client, pytest.raises(UsageError, match="name of a handler"):
+        keep_tiles(app, client)
