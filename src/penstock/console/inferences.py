@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -95,7 +96,7 @@ class InferencePages:
 
 def _plain(item: dict[str, Any]) -> str:
     return ", ".join(
-        f"{name}: {value if isinstance(value, str) else json.dumps(value, default=str)}"
+        f"{name}: {value if isinstance(value, str | Decimal) else json.dumps(value, default=str)}"
         for name, value in from_item(item).items()
     )
 
