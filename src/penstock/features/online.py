@@ -26,6 +26,7 @@ from penstock.features.instants import (
     order_group,
     text_range,
 )
+from penstock.features.single_page import PageMeasures
 from penstock.features.windows import Row
 from penstock.model.numbers import canonical
 
@@ -73,6 +74,26 @@ class Reader:
 
     def steps(self, entity: Mapping[str, str], at_us: int) -> Steps:
         """Yields rounds of Query requests; returns what was observed."""
+        sources = self._sources
+        if len(sources) == 1 and sources[0].page is not None:
+            return (yield from self._one_page(sources[0], sources[0].page, entity, at_us))
+        return (yield from self._row_by_row(entity, at_us, None))
+
+    def _one_page(
+        self, source: _SourceReader, page: PageMeasures, entity: Mapping[str, str], at_us: int
+    ) -> Steps:
+        """One source, and most likely one page that holds everything; what it does not is read as any."""
+        [answer] = yield [source.window(entity, at_us)]
+        if "LastEvaluatedKey" not in answer:
+            measured: Values = {}
+            events = page.measure(answer["Items"], at_us, measured)
+            if events is not None:
+                used = answer.get("ConsumedCapacity")
+                return Observed(measured, events, 0, used["CapacityUnits"] if used else 0.0)
+        return (yield from self._row_by_row(entity, at_us, answer))
+
+    def _row_by_row(self, entity: Mapping[str, str], at_us: int, first: Answer | None) -> Steps:
+        """`first` is the answer of the first request, where that was made before."""
         states = [_State(reader) for reader in self._sources]
         waiting: list[_Read] = []
         for state in states:
@@ -80,7 +101,8 @@ class Reader:
         capacity, rounds = 0.0, 0
         while waiting:
             rounds += 1
-            answers = yield [read.request for read in waiting]
+            answers = (yield [read.request for read in waiting]) if first is None else [first]
+            first = None
             again: list[_Read] = []
             for read, answer in zip(waiting, answers, strict=True):
                 used = answer.get("ConsumedCapacity")
@@ -112,6 +134,8 @@ class _SourceReader:
             for end in ("last", "first")
             if any(m.end == end for m in source.measures)
         }
+        page = PageMeasures(source)
+        self.page = page if page.is_fitting and self.wants_window and self.window_us is not None else None
         table = source.table
         self.is_text = table.key_types.get(source.time, "S") == "S"
         self.base: Request = {"TableName": table.name, "ExpressionAttributeNames": self._names(project)}

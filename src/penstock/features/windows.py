@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, Inexact, InvalidOperation
 from functools import reduce
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 from penstock.features.instants import DAY_US
@@ -29,6 +30,7 @@ Part: TypeAlias = Any  # What each kind below says.
 # Numbers have 38 digits between 1E-130 and 1E+126: squares, and sums of as many rows as a machine holds, fit.
 EXACT = Context(prec=1200, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[Inexact, InvalidOperation])
 ZERO = Decimal(0)
+_INSTANT = itemgetter(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,16 @@ class Kind:
     nothing: Part  # The part of no rows.
     takes_attribute: bool = True
     needs_ties: bool = False
+    of_numbers: Callable[[list[Decimal]], Part] | None = None  # What fold does, once the numbers are known.
+
+
+def _over_numbers(
+    of: Callable[[list[Decimal]], Part],
+    merge: Callable[[Part, Part], Part],
+    finish: Callable[[Part, int], Value],
+    nothing: Part,
+) -> Kind:
+    return Kind(lambda rows, name: of(_numbers(rows, name)), merge, finish, nothing, of_numbers=of)
 
 
 def _numbers(rows: Sequence[Row], attribute: str) -> list[Decimal]:
@@ -91,13 +103,11 @@ def token(value: dict[str, Any]) -> tuple[str, str] | None:
 # -- count, sum, mean, std, min, max, share --
 
 
-def _fold_mean(rows: Sequence[Row], attribute: str) -> Part:
-    numbers = _numbers(rows, attribute)
+def _mean_part(numbers: Sequence[Decimal]) -> Part:
     return len(numbers), _sum(numbers)
 
 
-def _fold_std(rows: Sequence[Row], attribute: str) -> Part:
-    numbers = _numbers(rows, attribute)
+def _std_part(numbers: Sequence[Decimal]) -> Part:
     return len(numbers), _sum(numbers), _sum([EXACT.multiply(number, number) for number in numbers])
 
 
@@ -204,15 +214,13 @@ KINDS: dict[str, Kind] = {
     "count": Kind(
         lambda rows, _: len(rows), lambda a, b: a + b, lambda part, _: int(part), 0, takes_attribute=False
     ),
-    "sum": Kind(
-        lambda rows, name: _sum(_numbers(rows, name)), EXACT.add, lambda part, _: float(part), ZERO
-    ),
-    "mean": Kind(_fold_mean, _add_each, _finish_mean, (0, ZERO)),
-    "std": Kind(_fold_std, _add_each, _finish_std, (0, ZERO, ZERO)),
-    "min": Kind(lambda rows, name: min(_numbers(rows, name), default=None), _least, _float_or_none, None),
-    "max": Kind(lambda rows, name: max(_numbers(rows, name), default=None), _most, _float_or_none, None),
+    "sum": _over_numbers(_sum, EXACT.add, lambda part, _: float(part), ZERO),
+    "mean": _over_numbers(_mean_part, _add_each, _finish_mean, (0, ZERO)),
+    "std": _over_numbers(_std_part, _add_each, _finish_std, (0, ZERO, ZERO)),
+    "min": _over_numbers(lambda numbers: min(numbers, default=None), _least, _float_or_none, None),
+    "max": _over_numbers(lambda numbers: max(numbers, default=None), _most, _float_or_none, None),
     # The rows that match `where` are told apart in definition.py: a share is folded from both.
-    "share": Kind(lambda rows, name: _sum(_numbers(rows, name)), _add_each, _finish_share, (ZERO, ZERO)),
+    "share": _over_numbers(_sum, _add_each, _finish_share, (ZERO, ZERO)),
     "distinct": Kind(_fold_values, _merge_values, lambda part, _: len(part), {}),
     "top": Kind(_fold_values, _merge_values, _finish_top, {}),
     "last": Kind(
@@ -222,11 +230,11 @@ KINDS: dict[str, Kind] = {
         _fold_first, _earlier, lambda part, _: None if part is None else part[2], None, needs_ties=True
     ),
     "since_last": Kind(
-        lambda rows, _: max((row[0] for row in rows), default=None), _most, _days_since, None,
+        lambda rows, _: max(map(_INSTANT, rows), default=None), _most, _days_since, None,
         takes_attribute=False,
     ),
     "since_first": Kind(
-        lambda rows, _: min((row[0] for row in rows), default=None), _least, _days_since, None,
+        lambda rows, _: min(map(_INSTANT, rows), default=None), _least, _days_since, None,
         takes_attribute=False,
     ),
 }  # fmt: skip
