@@ -115,10 +115,6 @@ def condition_failed(item: dict[str, Any] | None = None) -> ServiceError:
     )
 
 
-def item_collection_too_large() -> ServiceError:
-    return ServiceError("ItemCollectionSizeLimitExceededException", "Collection size exceeded.")
-
-
 def throughput_exceeded(reasons: list[dict[str, str]] | None = None) -> ServiceError:
     return ServiceError(
         "ProvisionedThroughputExceededException",

@@ -20,11 +20,11 @@ from typing import Protocol
 from penstock.database.group_commit import Group, GroupCommit
 from penstock.engine.changes import change_key, shard_prefix
 from penstock.engine.plans import Plan
+from penstock.limits import WAIT_MS_MAX
 from penstock.model.keys import after
 from penstock.ports import Clock
 from penstock.store.interface import Family, Store
 
-WAIT_MS_MAX = 30_000  # Ours: below the minute after which HTTP clients give up on an answer.
 LOOK_S = 0.1  # How late the end of a wait may be noticed that began while nobody waited.
 
 Done = Callable[[int, bytes], None]

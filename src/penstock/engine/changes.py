@@ -34,10 +34,6 @@ def next_sequence(last: int, now_us: int) -> int:
     return max(last + 1, now_us * SEQUENCE_PER_US)
 
 
-def time_us(sequence: int) -> int:
-    return sequence // SEQUENCE_PER_US
-
-
 def sequence_text(sequence: int) -> str:
     return f"{sequence:021d}"
 

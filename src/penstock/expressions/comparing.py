@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from binascii import a2b_base64
 from decimal import Decimal
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 from penstock.model.values import AttributeValue
 
@@ -84,9 +84,3 @@ def contains(value: AttributeValue, element: AttributeValue) -> bool:
         return wanted == "B" and a2b_base64(element["B"]) in a2b_base64(value["B"])
     # SS holds S, NS holds N, BS holds B.
     return kind in SET_TYPES and kind[0] == wanted and payload_of(element) in payload_of(value)
-
-
-def ordered_payload(value: AttributeValue) -> tuple[str, str] | None:
-    """Type and text of a value that has an order."""
-    kind = type_of(value)
-    return (kind, cast(str, payload_of(value))) if kind in ORDERED_TYPES else None

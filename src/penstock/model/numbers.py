@@ -94,11 +94,6 @@ def too_precise() -> ServiceError:
     return validation("Attempting to store more than 38 significant digits in a Number")
 
 
-def decimal_of(text: str) -> Decimal:
-    """The exact value of canonical text."""
-    return Decimal(text)
-
-
 def add(left: str, right: str) -> str:
     """left + right of canonical numbers, exact."""
     return text_of(_EXACT.add(Decimal(left), Decimal(right)))

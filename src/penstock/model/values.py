@@ -206,10 +206,6 @@ def value_size(value: AttributeValue) -> int:
     return _SIZES[tag](payload)
 
 
-def attribute_size(name: str, value: AttributeValue) -> int:
-    return text_size(name) + value_size(value)
-
-
 def item_size(item: Item) -> int:
     size = 0
     for name, value in item.items():

@@ -19,10 +19,10 @@ import re
 from dataclasses import dataclass
 
 from penstock.errors import access_denied, unknown_operation
+from penstock.limits import WAIT_MS_MAX
 from penstock.operations.json_door import error_body
 from penstock.wire.replies import JSON_10
 
-WAIT_MS_MAX = 60_000
 MEDIA_TYPES = frozenset({JSON_10, b"application/x-amz-json-1.1", b"application/json"})
 
 _TARGET = re.compile(rb"DynamoDB(?:Streams)?_20120810\.[A-Za-z]{1,64}|Penstock\.[A-Za-z]{1,64}")

@@ -18,7 +18,6 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 _DIGITS = b"0123456789ABCDEFGHIJKLMNOPQRSTUV"  # Base 32, the digits that AWS uses in its ids.
 _ID_END = b"VV4KQNSO5AEMVJF66Q9ASUAAJG"
-_ID_BLOCK = 32**2
 
 
 class ReplyHeads:

@@ -6,8 +6,8 @@ from typing import Any
 
 from tests.reading_streams import id_of, iterator, make_table, put, read_shard, split, stream_of, values
 
-from penstock.database.changefeed import WAIT_MS_MAX
 from penstock.engine.plans import Plan
+from penstock.limits import WAIT_MS_MAX
 from penstock.testing.databases import MemoryDatabase
 
 Answers = list[tuple[int, dict[str, Any]]]

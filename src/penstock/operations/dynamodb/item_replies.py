@@ -9,8 +9,6 @@ from penstock.model.capacity import Consumed
 from penstock.model.tables import Table
 from penstock.model.values import Item
 
-GIGABYTE = 1 << 30
-
 
 def consumed_for(request: Request, table: Table) -> Consumed | None:
     """Where to add up units; None where nobody asked, so that a plain write does not count."""
