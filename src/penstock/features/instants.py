@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_FLOOR, Context, Decimal
+from functools import lru_cache
 from typing import Any
 
 SECOND_US = 1_000_000
@@ -64,8 +65,14 @@ def instant_of_number(text: str, unit: str) -> int | None:
 
 def text_of(instant_us: int) -> str:
     """The fixed-width form, `2026-11-20T10:00:00.000000Z`."""
-    moment = _EPOCH + timedelta(microseconds=min(max(instant_us, _LEAST_US), _MOST_US))
-    return moment.isoformat(timespec="microseconds")[:26] + "Z"
+    second, fraction = divmod(min(max(instant_us, _LEAST_US), _MOST_US), SECOND_US)
+    return f"{_text_of_second(second)}.{fraction:06d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _text_of_second(second: int) -> str:
+    """Predictions ask for the same seconds again: now, and a window ago."""
+    return (_NAIVE_EPOCH + timedelta(seconds=second)).isoformat()
 
 
 def text_range(low_us: int, high_us: int) -> tuple[str, str]:

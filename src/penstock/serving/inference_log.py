@@ -23,7 +23,9 @@ L2. It is written before the answer leaves, and survives `kill -9` from then on.
 
 from __future__ import annotations
 
+import os
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -139,5 +141,19 @@ class InferenceLog:
         return item
 
 
-def fresh_request_id() -> str:
-    return str(uuid.uuid4())
+class RequestIds:
+    """Random UUIDs, from randomness that is fetched for many at a time.
+
+    Each `os.urandom` lets go of the interpreter, and a prediction then waits for whatever thread took it.
+    """
+
+    _AT_ONCE = 256
+
+    def __init__(self, random: Callable[[int], bytes] = os.urandom) -> None:
+        self._random, self._held, self._used = random, b"", 0
+
+    def fresh(self) -> str:
+        if self._used == len(self._held):
+            self._held, self._used = self._random(16 * self._AT_ONCE), 0
+        self._used += 16
+        return str(uuid.UUID(bytes=self._held[self._used - 16 : self._used], version=4))

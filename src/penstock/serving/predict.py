@@ -22,7 +22,7 @@ from penstock.serving.inference_log import (
     CHAMPION,
     Inference,
     InferenceLog,
-    fresh_request_id,
+    RequestIds,
 )
 from penstock.serving.live_models import LiveModels, Loaded
 from penstock.serving.problems import bad_request, missing_values, model_failed, no_table, store_failed
@@ -70,6 +70,7 @@ class PredictorService:
         self.tiles = None if self.plan.tiles is None else TileReader(self.plan)
         self.models, self.log, self.python, self.watch = models, log, python, watch
         self._store, self._now_us = store, now_us
+        self._request_ids = RequestIds()
 
     async def answer(self, asked: Asked) -> dict[str, Any]:
         now_us = self._now_us()
@@ -79,7 +80,7 @@ class PredictorService:
         values, observed = await self._values(asked, at_us)
         prediction = await self.predict(chosen, values)
         inference = Inference(
-            request_id=asked.request_id or fresh_request_id(),
+            request_id=asked.request_id or self._request_ids.fresh(),
             answered_us=now_us,
             model=chosen.version.model,
             version=chosen.version.number,
