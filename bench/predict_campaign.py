@@ -91,8 +91,7 @@ def fill(client: Any, maker: TileMaker, customer: str, now_us: int) -> None:
             }
             puts.append({"PutRequest": {"Item": to_item(item)}})
         client.batch_write_item(RequestItems={"Purchases": puts})
-    for day in days:
-        maker.make(maker.plan.sources[0], customer, day)
+    maker.make(maker.plan.sources[0], customer, days)
 
 
 if __name__ == "__main__":

@@ -1,31 +1,31 @@
 """Day tiles: each entity's days, folded beforehand by a stream consumer, so that an entity with very many events costs a few reads.
 
-    entity  day                    what the item is
-    ID      t#NAME#2026-11-20      the parts of one source of feature set NAME over one UTC day: measure → part
+    entity  day                            what the item is
+    ID      p#SET#TABLE#TIME#000159        a pack: the tiles of PACK_DAYS days of one source of a feature set
 
-X1. A tile is the fold of all rows of its day, as the table held them at `position`: it is made anew from the index whenever one
+X1. A tile is the fold of all rows of its day, as the table held them when it was made: it is made anew from the index whenever one
     of its day's events changes, not patched, so late events and corrections need no case of their own.
 X2. A window of w at t takes tiles of the days that lie wholly inside, and raw rows of the two days at its edges. Parts merge
     exactly (W3 of windows.py), so the answer has the bits that raw rows give at the tiles' position.
-X3. Tiles lag behind the table by the consumer's lag. A day without a tile is a day without events.
+X3. Tiles lag behind the table by the consumer's lag. A day without a tile is a day without events; only the day of t itself is
+    read from the table in any case.
+X4. A pack is written under the version that it was read with, before its days were folded: of two makers the later begins anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, TypeAlias
-
-import orjson
 
 from penstock.app.application import App
 from penstock.app.handlers import ChangeHandler
 from penstock.app.tables import Table, declare
-from penstock.errors import UsageError
+from penstock.errors import ServiceError, UsageError
 from penstock.features.definition import Measure, Plan, Source, Values, compile_set
-from penstock.features.instants import DAY_US, instant_of, number_range, text_of, text_range
+from penstock.features.instants import DAY_US, instant_of, number_range, text_range
 from penstock.features.online import Observed, entity_value
+from penstock.features.packs import Pack, pack_days, pack_of, packed
 from penstock.features.windows import Part, Row
 from penstock.limits import BATCH_GET_KEYS_MAX
 
@@ -33,6 +33,9 @@ Call: TypeAlias = Callable[
     [str, Mapping[str, Any]], dict[str, Any]
 ]  # A client's method by name, and its request.
 TileSteps: TypeAlias = Generator[list[tuple[str, dict[str, Any]]], Sequence[dict[str, Any]], list[Observed]]
+
+
+_ATTEMPTS_MAX = 20
 
 
 def table(name: str) -> Table:
@@ -53,34 +56,8 @@ def day_of(instant_us: int) -> int:
     return instant_us // DAY_US
 
 
-def tile_key(source: Source, day: int) -> str:
-    return f"t#{source.table.name}#{source.time}#{text_of(day * DAY_US)[:10]}"
-
-
-# -- Parts as text --
-
-
-def dump(part: Part) -> Any:
-    """A part as JSON: decimals as {"d": text}, tuples as lists, counts of values as pairs."""
-    if isinstance(part, Decimal):
-        return {"d": str(part)}
-    if isinstance(part, bytes):
-        return {"b": part.hex()}
-    if isinstance(part, tuple):
-        return [dump(each) for each in part]
-    if isinstance(part, dict):
-        return {"v": [[tag, text, count] for (tag, text), count in sorted(part.items())]}
-    return part
-
-
-def restore(held: Any) -> Part:
-    if isinstance(held, dict):
-        if "d" in held:
-            return Decimal(held["d"])
-        if "b" in held:
-            return bytes.fromhex(held["b"])
-        return {(tag, text): count for tag, text, count in held["v"]}
-    return tuple(restore(each) for each in held) if isinstance(held, list) else held
+def pack_key(plan: Plan, source: Source, pack: int) -> str:
+    return f"p#{plan.name}#{source.table.name}#{source.time}#{pack:06d}"
 
 
 # -- Raw rows --
@@ -134,8 +111,11 @@ class TileMaker:
 
     def handle(self, event: Mapping[str, Any], context: Any = None) -> None:
         for source in self.plan.sources:
-            for entity, day in sorted(self._touched(source, event["Records"])):
-                self.make(source, entity, day)
+            by_entity: dict[str, set[int]] = {}
+            for entity, day in self._touched(source, event["Records"]):
+                by_entity.setdefault(entity, set()).add(day)
+            for entity, days in sorted(by_entity.items()):
+                self.make(source, entity, days)
 
     def _touched(self, source: Source, records: Sequence[Mapping[str, Any]]) -> set[tuple[str, int]]:
         found: set[tuple[str, int]] = set()
@@ -150,19 +130,54 @@ class TileMaker:
                     found.add((str(next(iter(item[source.entity].values()))), day_of(instant)))
         return found
 
-    def make(self, source: Source, entity: str, day: int) -> None:
-        """Fold one day of one entity from the index (X1)."""
+    def make(self, source: Source, entity: str, days: Iterable[int]) -> None:
+        """Fold days of one entity from the index (X1)."""
+        by_pack: dict[int, list[int]] = {}
+        for day in days:
+            by_pack.setdefault(day // pack_days(source), []).append(day)
+        for pack, inside in sorted(by_pack.items()):
+            for _ in range(_ATTEMPTS_MAX):
+                if self._remake(source, entity, pack, inside):
+                    break
+            else:
+                raise UsageError(f"the tiles of {entity} in {self._table} are written by too many at once")
+
+    def _remake(self, source: Source, entity: str, pack: int, days: Sequence[int]) -> bool:
+        """False where another maker wrote the pack meanwhile (X4)."""
+        key = {"entity": {"S": entity}, "day": {"S": pack_key(self.plan, source, pack)}}
+        found = self._call("get_item", {"TableName": self._table, "Key": key, "ConsistentRead": True}).get(
+            "Item"
+        )
+        held = Pack([], [], {}) if found is None else pack_of(found)
+        folded = held.by_day(source.measures)
+        for day in days:
+            rows = self._rows(source, entity, day)
+            folded.pop(day, None)
+            if rows:
+                folded[day] = len(rows), {measure.name: measure.fold(rows) for measure in source.measures}
+        version = 0 if found is None else int(found["version"]["N"])
+        request: dict[str, Any] = {
+            "TableName": self._table,
+            "ConditionExpression": "attribute_not_exists(version) OR version = :seen",
+            "ExpressionAttributeValues": {":seen": {"N": str(version)}},
+        }
+        try:
+            if folded:
+                item = {**key, **packed(source.measures, folded), "version": {"N": str(version + 1)}}
+                self._call("put_item", {**request, "Item": item})
+            elif found is not None:
+                self._call("delete_item", {**request, "Key": key})
+        except ServiceError as error:
+            if error.code != "ConditionalCheckFailedException":
+                raise
+            return False
+        return True
+
+    def _rows(self, source: Source, entity: str, day: int) -> list[Row]:
         edge = _Edge(self.plan, source, entity, day * DAY_US - 1, (day + 1) * DAY_US - 1)
         while not edge.take(self._call("query", edge.request)):
             pass
-        rows = edge.rows
-        key = {"entity": {"S": entity}, "day": {"S": tile_key(source, day)}}
-        if not rows:
-            self._call("delete_item", {"TableName": self._table, "Key": key})
-            return
-        parts = {measure.name: dump(measure.fold(rows)) for measure in source.measures}
-        item = {**key, "parts": {"S": orjson.dumps(parts).decode()}, "events": {"N": str(len(rows))}}
-        self._call("put_item", {"TableName": self._table, "Item": item})
+        return edge.rows
 
 
 # -- Reading tiles --
@@ -193,34 +208,27 @@ class TileReader:
             return [each.measured for each in finished.value]
 
     def steps(self, ids: Sequence[str], at_us: int) -> TileSteps:
-        """Yields rounds of (method, request): the tiles by their full keys and the raw edges, all in the first round."""
-        edges = {
-            (id_, number, low, high): _Edge(self.plan, source, id_, low, high)
-            for id_ in ids
-            for number, source in enumerate(self.plan.sources)
-            for low, high in _raw_ranges(source, at_us)
-        }
-        keys = [
-            {"entity": {"S": id_}, "day": {"S": tile_key(source, day)}}
-            for source in self.plan.sources
-            for day in _whole_days(at_us - (source.window_us or 0), at_us)
-            for id_ in ids
-        ]
+        """Yields rounds of (method, request): first the packs by their full keys and the day of t, then rows of the days that
+        windows begin in, where the pack says that such a day has events."""
+        moment = _Moment(self.plan, at_us)
+        keys = [{"entity": {"S": id_}, "day": {"S": key}} for id_ in ids for key in moment.keys]
         batches = [
             keys[start : start + BATCH_GET_KEYS_MAX] for start in range(0, len(keys), BATCH_GET_KEYS_MAX)
         ]
-        tiles: dict[tuple[str, str], dict[str, Any]] = {}
-        reading = list(edges.values())
-        events = 0
-        while batches or reading:
+        edges: dict[tuple[str, int, int, int], _Edge] = {}
+        for number, low, high in moment.today:
+            for id_ in ids:
+                edges[id_, number, low, high] = _Edge(self.plan, self.plan.sources[number], id_, low, high)
+        packs: dict[tuple[str, str], Pack] = {}
+        reading, is_first = list(edges.values()), True
+        while batches or reading or is_first:
             requests = [("batch_get_item", self._get(batch)) for batch in batches]
             requests += [("query", edge.request) for edge in reading]
-            answers = yield requests
+            answers = (yield requests) if requests else []
             left = []
             for answer in answers[: len(batches)]:
                 for item in answer["Responses"].get(self._table, []):
-                    tiles[item["entity"]["S"], item["day"]["S"]] = orjson.loads(item["parts"]["S"])
-                    events += int(item["events"]["N"])
+                    packs[item["entity"]["S"], item["day"]["S"]] = pack_of(item)
                 # What comes back unprocessed is asked for again.
                 again = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
                 if again:
@@ -228,38 +236,92 @@ class TileReader:
             told = zip(reading, answers[len(batches) :], strict=True)
             reading = [edge for edge, answer in told if not edge.take(answer)]
             batches = left
-        events += sum(len(edge.rows) for edge in edges.values())
-        return [Observed(self._measure(id_, at_us, tiles, edges), events, 0) for id_ in ids]
+            if is_first and not batches:
+                is_first = False
+                fresh = {place: self._edge(place) for place in moment.begins_with_events(ids, packs)}
+                edges |= fresh
+                reading += fresh.values()
+        return [moment.observe(id_, packs, edges) for id_ in ids]
+
+    def _edge(self, place: tuple[str, int, int, int]) -> _Edge:
+        id_, number, low, high = place
+        return _Edge(self.plan, self.plan.sources[number], id_, low, high)
 
     def _get(self, keys: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         return {"RequestItems": {self._table: {"Keys": list(keys), "ConsistentRead": True}}}
 
-    def _measure(
+
+class _Moment:
+    """What is the same for all entities that are asked about at one instant."""
+
+    def __init__(self, plan: Plan, at_us: int) -> None:
+        self._at_us = at_us
+        today_us = day_of(at_us + 1) * DAY_US - 1
+        self.keys: list[str] = []
+        self.today: list[tuple[int, int, int]] = []  # (source, after, until]
+        self._begins: list[tuple[int, int, int]] = []
+        self._sources: list[tuple[list[str], list[_MeasureAt]]] = []
+        for number, source in enumerate(plan.sources):
+            low_us, days = at_us - (source.window_us or 0), pack_days(source)
+            keys = [
+                pack_key(plan, source, pack)
+                for pack in range(day_of(low_us) // days, day_of(at_us) // days + 1)
+            ]
+            self.keys += keys
+            measures = [_MeasureAt(measure, at_us) for measure in source.measures]
+            self._sources.append((keys, measures))
+            for low, high in sorted({edge for each in measures for edge in each.edges}):
+                # A window that begins today is read from today's rows, with what may be there without a tile.
+                (self.today if high > today_us else self._begins).append((number, low, high))
+
+    def begins_with_events(
+        self, ids: Sequence[str], packs: Mapping[tuple[str, str], Pack]
+    ) -> Iterator[tuple[str, int, int, int]]:
+        for number, low, high in self._begins:
+            first, last = day_of(low + 1), day_of(high)
+            for id_ in ids:
+                found = (packs.get((id_, key)) for key in self._sources[number][0])
+                if any(pack is not None and pack.has_any(first, last) for pack in found):
+                    yield id_, number, low, high
+
+    def observe(
         self,
         id_: str,
-        at_us: int,
-        tiles: Mapping[tuple[str, str], Mapping[str, Any]],
+        packs: Mapping[tuple[str, str], Pack],
         edges: Mapping[tuple[str, int, int, int], _Edge],
-    ) -> Values:
+    ) -> Observed:
         values: Values = {}
-        for number, source in enumerate(self.plan.sources):
-            for measure in source.measures:
-                part: Part = None
-                is_first = True
-                for low, high in _edges_of(measure, at_us):
-                    folded = measure.fold(edges[id_, number, low, high].rows)
-                    part = folded if is_first else measure.kind.merge(part, folded)
-                    is_first = False
-                for day in _whole_days(at_us - (measure.window_us or 0), at_us):
-                    tile = tiles.get((id_, tile_key(source, day)))
-                    if tile is not None:
-                        part = measure.kind.merge(part, restore(tile[measure.name]))
-                values[measure.name] = measure.finish(part, at_us)
-        return values
+        events = 0
+        for number, (keys, measures) in enumerate(self._sources):
+            held = [pack for key in keys if (pack := packs.get((id_, key))) is not None]
+            for each in measures:
+                measure, part, counted = each.measure, each.nothing, 0
+                merge = measure.kind.merge
+                for low, high in each.edges:
+                    edge = edges.get((id_, number, low, high))
+                    if edge is not None and edge.rows:
+                        part = merge(part, measure.fold(edge.rows))
+                        counted += len(edge.rows)
+                for pack in held:
+                    begin, end = pack.places(each.days)
+                    if begin < end:
+                        part = merge(part, pack.fold(measure, begin, end))
+                        counted += sum(pack.events[begin:end])
+                values[measure.name] = measure.finish(part, self._at_us)
+                events = max(events, counted)
+        return Observed(values, events, 0)
 
 
-def _raw_ranges(source: Source, at_us: int) -> set[tuple[int, int]]:
-    return {edge for measure in source.measures for edge in _edges_of(measure, at_us)}
+class _MeasureAt:
+    """One measure at one instant: its whole days, its edges, and its part of no rows."""
+
+    __slots__ = ("days", "edges", "measure", "nothing")
+
+    def __init__(self, measure: Measure, at_us: int) -> None:
+        self.measure = measure
+        self.nothing: Part = measure.fold([])
+        self.days = _whole_days(at_us - (measure.window_us or 0), at_us)
+        self.edges = [(low, high) for low, high in _edges_of(measure, at_us) if low < high]
 
 
 def _edges_of(measure: Measure, at_us: int) -> list[tuple[int, int]]:

@@ -16,7 +16,8 @@ from penstock import App, count, distinct, last, mean, most, share, std, top, to
 from penstock.features.definition import compile_set
 from penstock.features.instants import DAY_US, text_of
 from penstock.features.online import Reader, read
-from penstock.features.tiles import TileMaker, TileReader, consumers, definition, dump, restore
+from penstock.features.packs import dump, restore
+from penstock.features.tiles import TileMaker, TileReader, consumers, definition
 from penstock.models import linear
 from penstock.models.register import TrainingRows, register
 from penstock.models.signature import Column, Signature
@@ -112,7 +113,7 @@ def test_a_hot_entity_costs_as_few_reads_as_any() -> None:
         at = text_of(START_US - 3 * DAY_US + number)
         clicks.put({"who": "w", "id": f"{number}", "at": at, "n": Decimal(1), "colour": "red"})
     source = PLAN.sources[0]
-    world.maker.make(source, "w", (START_US - 3 * DAY_US) // DAY_US)
+    world.maker.make(source, "w", [(START_US - 3 * DAY_US) // DAY_US])
     world.reads.clear()
     assert TileReader(PLAN).read(world.call, "w", START_US)["sum_7"] == 300.0
     assert world.reads.count("batch_get_item") == 1
