@@ -37,7 +37,11 @@ class Serving:
         self.process.send_signal(number)
         _, errors = self.process.communicate(timeout=PATIENCE_S)
         # A busy machine makes the loop late, which is told and is no fault of the server's.
-        told = [line for line in errors.splitlines(keepends=True) if " WARNING penstock.server.pulse: " not in line]
+        told = [
+            line
+            for line in errors.splitlines(keepends=True)
+            if " WARNING penstock.server.pulse: " not in line
+        ]
         return self.process.returncode, "".join(told)
 
 
