@@ -99,6 +99,7 @@ def test_a_model_is_registered_promoted_and_rolled_back(person: Person) -> None:
     assert "PSI" in person.run("models", "compare", "will_buy@1", "will_buy@2")
     assert "will_buy@champion is 1 again" in person.run("models", "rollback", "will_buy")
     assert "champion" in person.run("models", "list")
+    person.run("models", "list", "nothing", code=2)
     with pytest.raises(SystemExit) as ended:
         main(["models", "promote", "will_buy@9"])
     assert ended.value.code == 2

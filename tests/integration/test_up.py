@@ -121,16 +121,17 @@ def test_nothing_outlives_a_killed_supervisor(tmp_path: Path) -> None:
 
 
 # Why: the most common reason for not starting; a restart loop would hide it.
-def test_a_taken_port_ends_it_with_the_option_that_helps(tmp_path: Path) -> None:
+@pytest.mark.parametrize("option", ["--api-port", "--app-port"])
+def test_a_taken_port_ends_it_with_the_option_that_helps(tmp_path: Path, option: str) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with upping(tmp_path, "--app-port", str(port)) as up:
+        with upping(tmp_path, option, str(port)) as up:
             output, _ = up.process.communicate(timeout=60)
     assert up.process.returncode == 2
     assert f"port {port} is taken" in output
-    assert "--app-port" in output
+    assert option in output
 
 
 # Why: a mistake in app.py is the user's to see at once, in one piece, and not again and again.

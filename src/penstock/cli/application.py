@@ -14,11 +14,15 @@ from penstock.connect.client import Client
 from penstock.connect.urls import connect
 from penstock.models.artifacts import ArtifactFolder
 from penstock.models.registry import Registry
-from penstock.run.app_files import find_app_file, load_app
+from penstock.run.app_files import APP_FILE, find_app_file, load_app
+from penstock.run.state import read_picture
 
 AppFile = Annotated[
     Path | None,
-    typer.Option("--app", help="The application's file or folder; app.py here where it is not said."),
+    typer.Option(
+        "--app",
+        help="The application's file or folder; app.py here, or what `up` runs on --data, where it is not said.",
+    ),
 ]
 Data = Annotated[Path, typer.Option(help="The application's data directory.")]
 Store = Annotated[
@@ -57,8 +61,17 @@ def open_registry(data: Path, store: str | None) -> tuple[Client, Registry]:
     return client, Registry(client, ArtifactFolder(data / "models"))
 
 
+def find_application(given: Path | None, data: Path, here: Path) -> Path:
+    """Where no file is named and none is here, the application that `up` ran on the data directory."""
+    if given is None and not (here / APP_FILE).is_file():
+        picture = read_picture(data)
+        if picture is not None and Path(picture.app_file).is_file():
+            return Path(picture.app_file)
+    return find_app_file(given, here)
+
+
 def open_application(app_file: Path | None, data: Path, store: str | None) -> Opened:
-    app = load_app(find_app_file(app_file, Path.cwd()))
+    app = load_app(find_application(app_file, data, Path.cwd()))
     client, registry = open_registry(data, store)
     app.bind(client)
     return Opened(app, client, registry, data, is_remote=store is not None)

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from penstock.cli.output import print_table
 from penstock.errors import UsageError
 from penstock.lake.crawl import crawl as crawl_folder
 from penstock.lake.iceberg.warehouse import Warehouse, open_warehouse
@@ -86,8 +85,10 @@ def snapshots(
     as_json: AsJson = False,
 ) -> None:
     """The versions that can be asked for with FOR VERSION AS OF."""
-    namespace, dot, name = table.partition(".")
-    found = open_warehouse(lake).find(namespace, name) if dot else None
+    warehouse = open_warehouse(lake)
+    # In any case, as SQL takes them.
+    named = [pair for pair in warehouse.names() if ".".join(pair).lower() == table.lower()]
+    found = warehouse.find(*named[0]) if named else None
     if found is None:
         raise UsageError(f"there is no table {table}; see penstock lake tables")
     _show([vars(version) for version in found.versions()], as_json)
@@ -201,9 +202,14 @@ def _show(rows: list[dict[str, Any]], as_json: bool) -> None:
     if not rows:
         print("nothing")
         return
-    table = Table()
-    for name in rows[0]:
-        table.add_column(name)
-    for row in rows:
-        table.add_row(*("" if value is None else str(value).replace("[", "\\[") for value in row.values()))
-    Console().print(table)
+    told = [name for name in rows[0] if any(row[name] not in (None, "") for row in rows)]
+    print_table(
+        [name.replace("_", " ") for name in told],
+        [[_cell(name, row[name]) for name in told] for row in rows],
+    )
+
+
+def _cell(name: str, value: object) -> str:
+    if name == "last_change":
+        return str(value)[:19]  # Seconds, in UTC: the rest would cost other columns their words.
+    return "" if value is None else str(value).replace("[", "\\[")

@@ -56,6 +56,8 @@ def list_models(
         for versions, aliases in found.values()
         for version in versions
     ]
+    if not rows and model is not None:
+        raise UsageError(f"there is no model {model!r}; `penstock models list` lists what there is")
     if rows:
         print_table(("version", "alias", "format", "metrics", "rows", "made", "by", "note"), rows)
     else:

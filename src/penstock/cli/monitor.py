@@ -58,12 +58,16 @@ def _labels(path: Path | None) -> dict[str, Any]:
     return {str(line.get("requestId", line.get("entity"))): line["label"] for line in lines}
 
 
+def _told(figures: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in figures.items() if value not in ([], {}))
+
+
 def _show(report: Report) -> None:
     told = report.as_json()
     print(f"{report.predictor}: {report.rows:,} predictions from {told['from'][:19]} to {told['to'][:19]}")
     for name in ("by_version", "by_prediction", "latency_ms", "skew", "live"):
         if told[name]:
-            print(f"  {name.replace('_', ' ')}: {told[name]}")
+            print(f"  {name.replace('_', ' ')}: {_told(told[name])}")
     print_table(
         ("feature", "PSI", "KS", "nulls", "nulls in training"),
         [

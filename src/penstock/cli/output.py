@@ -9,16 +9,25 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
+PIPED_WIDTH = 10_000
+
 
 def print_json(answer: object) -> None:
     sys.stdout.write(orjson.dumps(answer, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())
 
 
+def wide_console(*, highlight: bool = True) -> Console:
+    """As wide as the terminal. Into a pipe or a file nothing is cut: 80 columns are only what rich assumes there."""
+    return Console(highlight=highlight, width=None if sys.stdout.isatty() else PIPED_WIDTH, soft_wrap=False)
+
+
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")  # Never cut: the end of an id is what people copy.
     for row in rows:
         table.add_row(*row)
-    Console(highlight=False).print(table)
+    wide_console(highlight=False).print(table)
 
 
 def duration(seconds: float) -> str:

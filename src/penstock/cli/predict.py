@@ -153,4 +153,4 @@ def _campaign(
     if json:
         print_json({"rows": done, "file": str(out), "modelVersion": str(version.number)})
     else:
-        print(f"{done:,} predictions by {version.name} in {out}")
+        print(f"{done:,} prediction{'' if done == 1 else 's'} by {version.name} in {out}")

@@ -11,11 +11,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from penstock.cli.output import PIPED_WIDTH, wide_console
 from penstock.errors import UsageError
 from penstock.sql.lake import Lake, open_lake
 from penstock.sql.results import Result
 
 SHOWN_ROWS = 100
+UPRIGHT_ROWS_MAX = 5
 FORMATS = ("table", "csv", "json", "parquet")
 
 
@@ -80,14 +82,34 @@ def _show(result: Result, output: Path | None) -> None:
         table.add_row(*(_cell(value) for value in row.values()))
     if output is not None:
         with output.open("w") as file:
-            Console(file=file, width=200).print(table)
+            Console(file=file, width=PIPED_WIDTH).print(table)
+    elif len(result) <= UPRIGHT_ROWS_MAX and _too_wide(table):
+        _show_upright(result)
     else:
-        Console().print(table)
+        wide_console().print(table)
     shown = min(len(result), SHOWN_ROWS)
     more = "" if shown == len(result) else f", {shown} shown; --format csv gives all"
     print(
         f"{len(result)} row{'' if len(result) == 1 else 's'} in {result.seconds:.2f} s{more}", file=sys.stderr
     )
+
+
+def _too_wide(table: Table) -> bool:
+    console = wide_console()
+    natural = console.measure(table, options=console.options.update(max_width=PIPED_WIDTH)).maximum
+    return natural > console.width
+
+
+def _show_upright(result: Result) -> None:
+    """A value a line: a few rows of many columns would be cut to nothing side by side."""
+    width = max(len(name) for name in result.table.column_names)
+    for row in result.table.to_pylist():
+        table = Table.grid(padding=(0, 2))
+        table.add_column(style="bold", min_width=width)
+        table.add_column(overflow="fold")
+        for name, value in row.items():
+            table.add_row(name, _cell(value))
+        wide_console().print(table, end="\n\n" if len(result) > 1 else "\n")
 
 
 def _is_number(type_: str) -> bool:

@@ -37,9 +37,8 @@ def _show(request_id: str, chain: Chain) -> None:
     row = {name: next(iter(value.values())) for name, value in chain.row.items()}
     print(f"{request_id}, {row['timestamp']}, predictor {row['predictor']}\n")
     if "entity" in row:
-        print(
-            f"1 · {len(chain.events)} events of {row['entityType']} {row['entity']} in the windows, as known then"
-        )
+        events = f"{len(chain.events)} event{'' if len(chain.events) == 1 else 's'}"
+        print(f"1 · {events} of {row['entityType']} {row['entity']} in the windows, as known then")
         print_table(
             ("position", "table", "event"),
             [
@@ -67,7 +66,7 @@ def _show(request_id: str, chain: Chain) -> None:
     print(
         f"\n3 · model {chain.model['name']} ({chain.model['format']}), made {chain.model['createdAt'][:19]}"
     )
-    print(f"    from {chain.model['data']}")
+    print("    from " + ", ".join(f"{name} {value}" for name, value in chain.model["data"].items()))
     print(f"\n4 · {chain.answer['prediction']}, probability {chain.answer['probability']}")
     for text in chain.sql:
         print("\nin the lake:\n" + text)

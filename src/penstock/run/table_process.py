@@ -121,7 +121,8 @@ async def _run_engine(running: Running, claim: Claim) -> None:
 
 
 def _explain_port(error: BaseException | None, port: int, option: str) -> None:
-    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+    cause = error.__cause__ if isinstance(error, UsageError) else error  # The server has it in words already.
+    if isinstance(cause, OSError) and cause.errno == errno.EADDRINUSE:
         raise UsageError(f"port {port} is taken by another program; choose another with {option}") from error
     if error is not None:
         raise error

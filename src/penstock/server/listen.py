@@ -77,7 +77,7 @@ class Server:
                 lambda: Connection(self._tcp), host, port, backlog=_BACKLOG, reuse_address=True
             )
         except OSError as error:
-            raise UsageError(f"{host}:{port} cannot be listened on: {error.strerror or error}") from error
+            raise UsageError(f"{host}:{port} cannot be listened on: {_said(error)}") from error
         self._listeners.append(listener)
         address = listener.sockets[0].getsockname()
         return str(address[0]), int(address[1])
@@ -130,3 +130,8 @@ def refuse_open_address(host: str) -> None:
         raise UsageError(
             f"{host} can be reached from other machines: give --access-keys FILE, or listen on 127.0.0.1"
         )
+
+
+def _said(error: OSError) -> str:
+    """The system's words: asyncio wraps them into a sentence that tells the address once more."""
+    return os.strerror(error.errno) if error.errno else str(error)

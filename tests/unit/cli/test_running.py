@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 import penstock
+from penstock.cli.application import find_application
 from penstock.cli.main import main
+from penstock.cli.output import print_table
+from penstock.errors import UsageError
 from penstock.run.state import Picture, ProcessState, TaskState, UpLock, write_picture
 
 
@@ -34,6 +37,27 @@ def data(tmp_path: Path) -> Path:
 def picture(state: str) -> Picture:
     processes = [ProcessState("table", state, pid=12, addresses={"api": "http://127.0.0.1:8000"})]
     return Picture("shop", "/a/app.py", "/a/data", 1, 0.0, processes, [TaskState("history", 5, 9, "rows")])
+
+
+# Why: `up` names the application once; the commands after it, on the same data, need not be told again.
+def test_the_application_that_ran_on_the_data_is_found_from_elsewhere(data: Path, tmp_path: Path) -> None:
+    file, here = tmp_path / "far" / "away" / "app.py", tmp_path / "here"
+    file.parent.mkdir(parents=True)
+    here.mkdir()
+    with pytest.raises(UsageError, match=r"no app\.py here"):
+        find_application(None, data, here)
+    file.write_text("import penstock\n")
+    write_picture(data, Picture("shop", str(file), str(data), 1, 0.0, []))
+    assert find_application(None, data, here) == file
+    (here / "app.py").write_text("import penstock\n")
+    assert find_application(None, data, here) == here / "app.py"
+
+
+# Why: `penstock lake tables | grep` has to find names that are longer than a column of 80.
+def test_tables_are_not_cut_for_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    long = "x" * 200
+    print_table(("name", "more"), [(long, long)])
+    assert f"{long}  {long}" in capsys.readouterr().out
 
 
 # Why: a script asks this before it goes on.

@@ -1,0 +1,41 @@
+"""`penstock sql` shows rows so that they can be read."""
+
+from __future__ import annotations
+
+import io
+from decimal import Decimal
+
+import pyarrow as pa
+import pytest
+
+from penstock.cli import sql
+from penstock.sql.results import Result
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def shown(monkeypatch: pytest.MonkeyPatch, rows: int, columns: int) -> str:
+    screen = Terminal()
+    monkeypatch.setattr("sys.stdout", screen)
+    monkeypatch.setenv("COLUMNS", "80")
+    names = [f"column_{n}" for n in range(columns)]
+    table = pa.table({name: [Decimal("1.50")] * rows for name in names})
+    sql._show(Result(table, 0.01, truncated=False), None)
+    return screen.getvalue()
+
+
+# Why: the first query that people try is SELECT *, and ten columns side by side were cut to three letters each.
+def test_few_rows_that_are_too_wide_stand_upright(monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = shown(monkeypatch, rows=2, columns=12)
+    assert wide.count("column_11") == 2
+    assert "…" not in wide
+    assert "1.5" in wide
+
+
+# Why: what fits, and what would fill screens, stays a table.
+@pytest.mark.parametrize(("rows", "columns"), [(2, 2), (50, 12)])
+def test_the_rest_is_a_table(monkeypatch: pytest.MonkeyPatch, rows: int, columns: int) -> None:
+    assert "━" in shown(monkeypatch, rows, columns)
