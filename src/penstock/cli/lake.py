@@ -32,7 +32,7 @@ DEFAULT = "file:./data/lake"
 @app.command()
 def status(lake: Where = DEFAULT, as_json: AsJson = False) -> None:
     """How far each table has come, and whether its sink runs."""
-    warehouse = open_warehouse(lake)
+    warehouse = open_warehouse(lake, make=False)
     running = _ask_process(warehouse, "GET", "/status")
     flows = {flow["table"]: flow for flow in running["tables"]} if running else {}
     rows = []
@@ -63,7 +63,7 @@ def status(lake: Where = DEFAULT, as_json: AsJson = False) -> None:
 @app.command()
 def tables(lake: Where = DEFAULT, as_json: AsJson = False) -> None:
     """Every table: rows, files, delete files, size, snapshots."""
-    warehouse = open_warehouse(lake)
+    warehouse = open_warehouse(lake, make=False)
     rows = []
     for namespace, name in warehouse.names():
         table = warehouse.find(namespace, name)
@@ -85,7 +85,7 @@ def snapshots(
     as_json: AsJson = False,
 ) -> None:
     """The versions that can be asked for with FOR VERSION AS OF."""
-    warehouse = open_warehouse(lake)
+    warehouse = open_warehouse(lake, make=False)
     # In any case, as SQL takes them.
     named = [pair for pair in warehouse.names() if ".".join(pair).lower() == table.lower()]
     found = warehouse.find(*named[0]) if named else None
@@ -102,7 +102,7 @@ def quarantine(
     as_json: AsJson = False,
 ) -> None:
     """Changes that did not land in current, with the reason."""
-    opened = open_lake(lake)
+    opened = open_lake(lake, make=False)
     if opened.warehouse.find("quarantine", table) is None:
         _show([], as_json)
         return
@@ -158,7 +158,7 @@ def _upkeep(
     lake: str, table: str, verb: str, alone: Callable[[StoppedTable], list[str]], as_json: bool
 ) -> None:
     """On the writer where it runs; alone, under the folder's lock, where it does not."""
-    warehouse = open_warehouse(lake)
+    warehouse = open_warehouse(lake, make=False)
     answer = _ask_process(warehouse, "POST", f"/lake/{table}/{verb}")
     if answer is not None:
         done: list[str] = answer["done"]

@@ -46,7 +46,7 @@ def run(
         open_lake(lake).into(into, text)
         print(f"{into} is made")
         return
-    result = _ask(open_lake(lake), text, rows, seconds)
+    result = _ask(open_lake(lake, make=False), text, rows, seconds)
     if format == "table":
         _show(result, output)
     elif output is not None:

@@ -74,7 +74,10 @@ class Lake:
 
 
 def open_lake(
-    where: str | Path | Mapping[str, str] = "file:./data/lake", bounds: Bounds | None = None
+    where: str | Path | Mapping[str, str] = "file:./data/lake",
+    bounds: Bounds | None = None,
+    *,
+    make: bool = True,
 ) -> Lake:
-    """A folder, or the properties of another catalogue (see lake.iceberg.warehouse)."""
-    return Lake(open_warehouse(where), bounds)
+    """A folder, or the properties of another catalogue (see lake.iceberg.warehouse, also for `make`)."""
+    return Lake(open_warehouse(where, make=make), bounds)

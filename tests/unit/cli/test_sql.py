@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import io
 from decimal import Decimal
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 from penstock.cli import sql
+from penstock.cli.main import main
 from penstock.sql.results import Result
+
+
+# Why: a question about a folder that was mistyped answered "no such table", and left an empty lake there.
+@pytest.mark.parametrize("words", [["sql", "SELECT 1"], ["lake", "tables"], ["lake", "status"]])
+def test_a_folder_without_a_lake_is_told_and_left_alone(tmp_path: Path, words: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "--lake", str(tmp_path / "lake")])
+    assert ended.value.code == 2
+    assert not (tmp_path / "lake").exists()
 
 
 class Terminal(io.StringIO):

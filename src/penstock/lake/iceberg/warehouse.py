@@ -24,7 +24,7 @@ from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC, PartitionSpec
 from pyiceberg.schema import Schema
 
 from penstock.errors import UsageError
-from penstock.lake.iceberg.catalog import LocalCatalog
+from penstock.lake.iceberg.catalog import CATALOG_FILE, LocalCatalog
 from penstock.lake.iceberg.table import IcebergTable
 
 # Bounds metadata: without them 1,000 commits of 1,000 rows left 367 MB of it, with them 14.
@@ -96,7 +96,8 @@ class Warehouse:
         return sorted(found)
 
 
-def open_warehouse(where: str | Path | Mapping[str, str]) -> Warehouse:
+def open_warehouse(where: str | Path | Mapping[str, str], *, make: bool = True) -> Warehouse:
+    """`make=False` for who only reads: a folder that was mistyped is an error then, not an empty lake."""
     if isinstance(where, Mapping):
         return Warehouse(load_catalog("penstock", **dict(where)))
     text = str(where)
@@ -105,6 +106,9 @@ def open_warehouse(where: str | Path | Mapping[str, str]) -> Warehouse:
             f"{text} is not a folder; for another catalogue give its properties: type, uri, warehouse"
         )
     path = text.removeprefix("file:")
-    return Warehouse(
-        LocalCatalog(Path("/" + path.lstrip("/") if path.startswith("//") else path).expanduser())
-    )
+    folder = Path("/" + path.lstrip("/") if path.startswith("//") else path).expanduser()
+    if not make and not (folder / CATALOG_FILE).is_file():
+        raise UsageError(
+            f"there is no lake in {folder}; `penstock up` makes one, and --lake names another folder"
+        )
+    return Warehouse(LocalCatalog(folder))
