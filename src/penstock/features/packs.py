@@ -5,8 +5,8 @@
 K1. A column of sums (count, total, mean, std, share) is, for each component of its parts, [exponent, whole numbers]: exact, and
     added by Python's `sum` in C. The exponent is null where the component is a count.
 K2. Everything else, and sums that do not fit 63 bits, is {"parts": […]}, a part a day, merged one by one.
-K3. A pack spans PACK_DAYS days: ninety days are one or two items. Parts that grow with the values seen (distinct, top) are
-    kept a day an item, so that a pack stays far from an item's 400 KB.
+K3. A pack spans PACK_DAYS days: ninety days are one item or two. An item has at most 400 KB, so parts that hold a value of the
+    event (last, first) are packed sixteen days an item, and those that hold all of them (distinct, top) one.
 """
 
 from __future__ import annotations
@@ -23,16 +23,18 @@ from penstock.errors import UsageError
 from penstock.features.definition import Measure, Source
 from penstock.features.windows import EXACT, Part
 
-PACK_DAYS = 128
+PACK_DAYS = 256
 _ADDED = frozenset({"count", "sum", "mean", "std", "share"})
-_GROWING = frozenset({"distinct", "top"})
+_REMEMBERING, _REMEMBERED_DAYS = frozenset({"last", "first"}), 16
+_COUNTING, _COUNTED_DAYS = frozenset({"distinct", "top"}), 1
 _WHOLE_MAX = 2**63  # What JSON's reader keeps whole.
 
 Folded: TypeAlias = dict[int, tuple[int, dict[str, Part]]]  # day → (events, measure → part)
 
 
 def pack_days(source: Source) -> int:
-    return 1 if any(measure.kind_name in _GROWING for measure in source.measures) else PACK_DAYS
+    kinds = {measure.kind_name for measure in source.measures}
+    return _COUNTED_DAYS if kinds & _COUNTING else _REMEMBERED_DAYS if kinds & _REMEMBERING else PACK_DAYS
 
 
 @dataclass(slots=True)
@@ -79,12 +81,12 @@ class Pack:
         }
 
     def _column(self, measure: Measure) -> Any:
-        column = self.columns.get(measure.name)
-        if column is None:
+        try:
+            return self.columns[measure.name]
+        except KeyError:
             raise UsageError(
                 f"the day tiles were made before {measure.name!r} was declared; give `tiles` another name"
-            )
-        return column
+            ) from None
 
 
 def pack_of(item: Mapping[str, Any]) -> Pack:

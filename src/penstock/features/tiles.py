@@ -294,6 +294,7 @@ class _Moment:
         events = 0
         for number, (keys, measures) in enumerate(self._sources):
             held = [pack for key in keys if (pack := packs.get((id_, key))) is not None]
+            longest = max(measures, key=_window_of)
             for each in measures:
                 measure, part, counted = each.measure, each.nothing, 0
                 merge = measure.kind.merge
@@ -301,14 +302,14 @@ class _Moment:
                     edge = edges.get((id_, number, low, high))
                     if edge is not None and edge.rows:
                         part = merge(part, measure.fold(edge.rows))
-                        counted += len(edge.rows)
+                        counted += len(edge.rows) if each is longest else 0
                 for pack in held:
                     begin, end = pack.places(each.days)
                     if begin < end:
                         part = merge(part, pack.fold(measure, begin, end))
-                        counted += sum(pack.events[begin:end])
+                        counted += sum(pack.events[begin:end]) if each is longest else 0
                 values[measure.name] = measure.finish(part, self._at_us)
-                events = max(events, counted)
+                events += counted
         return Observed(values, events, 0)
 
 
@@ -322,6 +323,10 @@ class _MeasureAt:
         self.nothing: Part = measure.fold([])
         self.days = _whole_days(at_us - (measure.window_us or 0), at_us)
         self.edges = [(low, high) for low, high in _edges_of(measure, at_us) if low < high]
+
+
+def _window_of(each: _MeasureAt) -> int:
+    return each.measure.window_us or 0
 
 
 def _edges_of(measure: Measure, at_us: int) -> list[tuple[int, int]]:

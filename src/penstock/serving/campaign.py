@@ -12,7 +12,8 @@ C4. A line is a prediction or, for an entity whose features or model fail, an er
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ import orjson
 from penstock.app.tables import Table
 from penstock.errors import ServiceError, UsageError
 from penstock.features.definition import Plan, assemble, request_values
+from penstock.features.online import Observed
 from penstock.models.prediction import Prediction
 from penstock.serving.predict import PredictorService, numbers
 from penstock.serving.problems import RequestProblem, bad_request, missing_values, no_table, store_failed
@@ -172,18 +174,38 @@ class Campaigns:
         while page:
             for start in range(0, len(page), IN_FLIGHT):
                 chunk = page[start : start + IN_FLIGHT]
-                lines = await asyncio.gather(*(self._line(service, id_, at_us, values) for id_ in chunk))
+                lines = await self._chunk(service, chunk, at_us, values)
                 done += len(lines)
                 failed += sum("error" in line for line in lines)
                 yield b"".join([orjson.dumps(line) + b"\n" for line in lines])
             page = await anext(pages, None)
         yield orjson.dumps({"done": done, "failed": failed}) + b"\n"
 
+    async def _chunk(
+        self, service: PredictorService, ids: Sequence[str], at_us: int, values: Mapping[str, float | None]
+    ) -> list[dict[str, Any]]:
+        """Day tiles of many entities are one request; where it fails, each is asked for alone and says its own error."""
+        found: Sequence[Observed | None] = [None] * len(ids)
+        if service.tiles is not None:
+            with suppress(RequestProblem):
+                found = await service.observe_tiles(service.tiles, ids, at_us, self._patiently)
+        lines = (
+            self._line(service, id_, observed, at_us, values)
+            for id_, observed in zip(ids, found, strict=True)
+        )
+        return await asyncio.gather(*lines)
+
     async def _line(
-        self, service: PredictorService, id_: str, at_us: int, values: Mapping[str, float | None]
+        self,
+        service: PredictorService,
+        id_: str,
+        observed: Observed | None,
+        at_us: int,
+        values: Mapping[str, float | None],
     ) -> dict[str, Any]:
         try:
-            observed = await service.observe(id_, at_us, self._patiently)
+            if observed is None:
+                observed = await service.observe(id_, at_us, self._patiently)
             features = assemble(service.plan, observed.measured, values)
             if service.plan.has_python:
                 features = await service.python.transform(service.plan, features)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 
@@ -29,6 +29,8 @@ from penstock.serving.problems import bad_request, missing_values, model_failed,
 from penstock.serving.python_calls import PythonCalls
 from penstock.serving.store import AsyncStore, is_missing
 from penstock.serving.watch import Watch
+
+Call: TypeAlias = Callable[[str, Mapping[str, Any]], Awaitable[dict[str, Any]]]
 
 _ACTIONS = {"batch_get_item": "BatchGetItem", "query": "Query"}
 
@@ -155,7 +157,7 @@ class PredictorService:
         self,
         entity: str,
         at_us: int,
-        call: Callable[[str, Mapping[str, Any]], Awaitable[dict[str, Any]]] | None = None,
+        call: Call | None = None,
     ) -> Observed:
         """Read what the features need. `call` replaces the store's, for those who have more patience."""
         try:
@@ -163,7 +165,8 @@ class PredictorService:
         except UsageError as error:
             raise bad_request(str(error)) from error
         if self.tiles is not None:
-            return await self._observe_tiles(entity, at_us)
+            [observed] = await self.observe_tiles(self.tiles, [entity], at_us, call or self._store.call)
+            return observed
         steps = self.reader.steps(key, at_us)
         call_all = self._store.call_all
         try:
@@ -175,24 +178,26 @@ class PredictorService:
                     answers = [await call("Query", request) for request in requests]
                 requests = steps.send(answers)
         except StopIteration as finished:
-            observed: Observed = finished.value
-            return observed
+            read: Observed = finished.value
+            return read
         except ServiceError as error:
             raise (no_table if is_missing(error) else store_failed)(str(error)) from error
 
-    async def _observe_tiles(self, entity: str, at_us: int) -> Observed:
+    async def observe_tiles(
+        self, tiles: TileReader, entities: Sequence[str], at_us: int, call: Call
+    ) -> list[Observed]:
         """Days that were folded beforehand, and the raw edges."""
-        assert self.tiles is not None
-        steps = self.tiles.steps([entity], at_us)
+        steps = tiles.steps(entities, at_us)
         try:
             requests = next(steps)
             while True:
-                calls = [self._store.call(_ACTIONS[method], request) for method, request in requests]
+                calls = [call(_ACTIONS[method], request) for method, request in requests]
                 requests = steps.send(await asyncio.gather(*calls))
         except StopIteration as finished:
-            [observed] = finished.value
-            assert isinstance(observed, Observed)
+            observed: list[Observed] = finished.value
             return observed
+        except UsageError as error:
+            raise model_failed(str(error)) from error
         except ServiceError as error:
             raise (no_table if is_missing(error) else store_failed)(str(error)) from error
 
