@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup test test-long check lint types unit chromium bench up reference clean
+.PHONY: setup test test-long lint types unit browser chromium bench up reference clean
 
 setup: .venv/ready
 
@@ -36,10 +36,14 @@ chromium:
 	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
 	  else echo "The browser tests need Chromium: apt-get install chromium"; exit 1; fi; }
 
-unit: setup chromium
+unit: setup
 	$(BIN)/python -m pytest -n 2 -m "not long"
 
-test: lint types unit
+# In a process of its own: Playwright keeps an event loop running in it, and other tests start theirs.
+browser: setup chromium
+	$(BIN)/python -m pytest tests/browser
+
+test: lint types unit browser
 
 test-long: setup
 	$(BIN)/python -m pytest -n 2
