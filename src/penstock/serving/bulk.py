@@ -123,8 +123,13 @@ class Bulk:
         request = {**first_page(self.walk, key, behind), "Limit": PAGE_ITEMS}
         entity, kind = self.walk.entity, self.plan.entity_type
         last: str | None = None
+        begin = self._begin
+        asked = begin(self._client.query, request)
         while True:
-            page = self.patiently(self._client.query, request)
+            page = asked()
+            is_last = "LastEvaluatedKey" not in page
+            if not is_last:  # The next page is on its way while this one is worked on.
+                asked = begin(self._client.query, {**request, "ExclusiveStartKey": page["LastEvaluatedKey"]})
             # Neighbours are one entity, so what is left of a page is in its order, once each.
             found = dict.fromkeys([item[entity][kind] for item in page["Items"]])
             if last is not None:
@@ -132,21 +137,36 @@ class Bulk:
             if found:
                 yield from found
                 last = next(reversed(found))
-            if "LastEvaluatedKey" not in page:
+            if is_last:
                 return
-            request = {**request, "ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+    def _begin(
+        self, call: Callable[..., dict[str, Any]], request: Mapping[str, Any]
+    ) -> Callable[[], dict[str, Any]]:
+        """Ask, in a thread where there are some; the answer when it is called for."""
+        if self._pool is None:
+            return lambda: self.patiently(call, request)
+        return self._pool.submit(self.patiently, call, request).result
 
     def features(self, ids: Sequence[str], at_us: int, given: Mapping[str, float | None]) -> list[Values]:
         """Features of many entities: from tiles by their full keys where there are tiles, otherwise one Query each."""
         if self._tiles is not None:
-            measured = self._tiles.read_many(
-                lambda action, request: self.patiently(getattr(self._client, action), request), ids, at_us
-            )
+            measured = self._from_tiles(self._tiles, ids, at_us)
         else:
             ask = self._one(at_us)
             measured = list(self._pool.map(ask, ids)) if self._pool is not None else [ask(id_) for id_ in ids]
         rows = [assemble(self.plan, each, given) for each in measured]
         return [transform(self.plan, row) for row in rows] if self.plan.has_python else rows
+
+    def _from_tiles(self, tiles: TileReader, ids: Sequence[str], at_us: int) -> list[Values]:
+        steps = tiles.steps(ids, at_us)
+        try:
+            requests = next(steps)
+            while True:
+                asked = [self._begin(getattr(self._client, method), request) for method, request in requests]
+                requests = steps.send([answer() for answer in asked])
+        except StopIteration as finished:
+            return [each.measured for each in finished.value]
 
     def _one(self, at_us: int) -> Callable[[str], Values]:
         def query(**request: Any) -> dict[str, Any]:
