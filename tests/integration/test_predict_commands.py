@@ -155,7 +155,7 @@ def test_an_inference_is_shown_replayed_explained_and_monitored(person: Person, 
     assert "purchases_7d" in person.run("inferences", "show", request_id)
     assert "bit for bit" in person.run("inferences", "replay", request_id)
     why = person.run("why", request_id)
-    assert "1 · 1 events of customer c03" in why
+    assert "1 · 1 event of customer c03" in why
     assert "will_buy@1 (linear)" in why
     labels = [json.dumps({"requestId": body["requestId"], "label": body["prediction"]}) for body in bodies]
     Path("labels.jsonl").write_text("\n".join(labels))
