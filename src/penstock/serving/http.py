@@ -27,6 +27,7 @@ from penstock.models.artifacts import ArtifactFolder
 from penstock.serving import inference_log, sagemaker
 from penstock.serving.campaign import Campaigns
 from penstock.serving.inference_log import REQUEST_ID_BYTES_MAX, InferenceLog
+from penstock.serving.json_bodies import json_object
 from penstock.serving.live_models import LiveModels
 from penstock.serving.openapi import ANSWER, CAMPAIGN, INVOCATION, PROBLEMS
 from penstock.serving.predict import Asked, PredictorService
@@ -275,15 +276,7 @@ async def _json_object(request: Request) -> dict[str, Any]:
     body = await request.body()
     if len(body) > BODY_BYTES_MAX:
         raise RequestProblem(413, "TooLarge", f"a body has at most {BODY_BYTES_MAX} bytes")
-    if not body:
-        return {}
-    try:
-        held = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise bad_request(f"the body is no JSON: {error}") from error
-    if not isinstance(held, dict):
-        raise bad_request("the body is a JSON object")
-    return held
+    return json_object(body) if body else {}
 
 
 def _json(answer: dict[str, Any]) -> Response:

@@ -22,6 +22,7 @@ from typing import Any
 import orjson
 
 from penstock.features.definition import Plan
+from penstock.serving.json_bodies import json_object
 from penstock.serving.predict import Asked
 from penstock.serving.problems import RequestProblem, bad_request
 
@@ -60,12 +61,7 @@ def parse(plan: Plan, body: bytes, content_type: str, accept: str, received_s: f
 
 
 def _json_rows(body: bytes) -> tuple[list[Mapping[str, Any]], bool]:
-    try:
-        held = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise bad_request(f"the body is no JSON: {error}") from error
-    if not isinstance(held, dict):
-        raise bad_request("the body is a JSON object")
+    held = json_object(body)
     instances = held.get("instances")
     if instances is None:
         return [held], False
