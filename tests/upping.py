@@ -75,14 +75,25 @@ class Upping:
         self.folder, self.data = folder, folder / "data"
         (folder / "app.py").write_text(app)
         ports = ["--api-port", "0", "--app-port", "0", "--lake-port", "0"]
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "penstock", "up", *ports, *options],
-            cwd=folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        # Into a file: a pipe that nobody reads fills up, and then `up` stands still.
+        self._output = folder / "up.out"
+        with self._output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "penstock", "up", *ports, *options],
+                cwd=folder,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def output(self) -> str:
+        """What it has printed so far."""
+        return self._output.read_text()
+
+    def ended(self) -> str:
+        """What it printed, once it has ended."""
+        self.process.wait(timeout=PATIENCE_S)
+        return self.output()
 
     def picture(self) -> Picture | None:
         found = read_picture(self.data)
@@ -123,7 +134,7 @@ class Upping:
 
     def stop(self, number: int = signal.SIGINT) -> tuple[int, str]:
         self.process.send_signal(number)
-        output, _ = self.process.communicate(timeout=PATIENCE_S)
+        output = self.ended()
         return self.process.returncode, output
 
 
@@ -135,7 +146,7 @@ def upping(folder: Path, *options: str, app: str = APP) -> Iterator[Upping]:
     finally:
         if started.process.poll() is None:
             started.process.kill()  # Its processes see that it is gone and stop by themselves.
-            started.process.communicate(timeout=PATIENCE_S)
+            started.process.wait(timeout=PATIENCE_S)
         until(lambda: running_pid(started.data) is None)
 
 
@@ -144,7 +155,7 @@ def until(holds: Callable[[], _T], started: Upping | None = None) -> _T:
     deadline_s = time.monotonic() + PATIENCE_S
     while not (result := holds()):
         if started is not None and started.process.poll() is not None:
-            raise AssertionError(started.process.communicate()[0])
+            raise AssertionError(started.output())
         assert time.monotonic() < deadline_s, "it did not come true in time"
         os.sched_yield()
         time.sleep(0.02)

@@ -1,10 +1,8 @@
-"""One console and one browser for all browser tests. Without an installed Chromium they are skipped, and say so."""
+"""One `penstock up` and one browser for all browser tests. Without an installed Chromium they are skipped, and say so."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
@@ -23,11 +21,8 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def running(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[demo.Demo]:
-    boards = tmp_path_factory.mktemp("console") / "boards"
-    shutil.copytree(demo.BOARDS, boards)
-    started = demo.start(Path(boards))
-    yield started
-    started.stop()
+    with demo.storefront(tmp_path_factory.mktemp("product") / "storefront") as started:
+        yield started
 
 
 @pytest.fixture

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from urllib.request import urlopen
+
 import pytest
 from playwright.sync_api import Page, expect
 
 from penstock.console import typed_json
+from penstock.events.dead_letters import DeadLetters
 from tests.browser.demo import Demo
 from tests.browser.looking import SIZES, THEMES, Looker
 
@@ -32,10 +37,24 @@ PAGES = {
 }
 
 
+def _inference(running: Demo) -> str:
+    asked = json.load(urlopen(f"{running.url}/predict/will_buy/customer/c7"))
+    return f"/inferences/{asked['requestId']}"
+
+
+def _letter(running: Demo) -> str:
+    letter = next(iter(DeadLetters(running.client).list("notify")))
+    return f"/streams/letter?consumer={letter.consumer}&id={letter.id}"
+
+
+# Pages of what is only there once the product runs.
+FOUND: dict[str, Callable[[Demo], str]] = {"inference": _inference, "letter": _letter}
+
+
 # Why: a page that is broken, unreadable or unreachable for somebody at one size or in one theme is a broken page.
-@pytest.mark.parametrize("name", PAGES)
-def test_a_page_is_sound(looker: Looker, name: str) -> None:
-    with looker.page(PAGES[name]) as page:
+@pytest.mark.parametrize("name", [*PAGES, *FOUND])
+def test_a_page_is_sound(looker: Looker, running: Demo, name: str) -> None:
+    with looker.page(PAGES[name] if name in PAGES else FOUND[name](running)) as page:
         _settle(page)
         for size in SIZES:
             for theme in THEMES:

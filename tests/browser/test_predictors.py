@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.demo import Demo
 from tests.browser.looking import Looker
 
 
 # Why: an answer can be traced to its events and comes out the same again; that is what the log is for.
-def test_an_answer_is_asked_for_explained_and_replayed(looker: Looker) -> None:
+def test_an_answer_is_asked_for_explained_and_replayed(looker: Looker, running: Demo) -> None:
     with looker.page("/predictors/will_buy") as page:
         page.get_by_label("Customer").fill("c3")
         page.get_by_role("button", name="Predict").click()
-        expect(page.locator("#prediction .big-number").first).to_have_text("1")
+        why = page.get_by_role("link", name="Why this answer")
+        key = {"requestId": {"S": (why.get_attribute("href") or "").rpartition("/")[2]}}
+        kept = running.client.get_item(TableName="InferenceMetadata", Key=key)["Item"]
+        expect(page.locator("#prediction .big-number").first).to_have_text(kept["prediction"]["S"])
         looker.check(page, "prediction")
         looker.picture(page, "prediction-wide-light")
         page.get_by_role("link", name="Why this answer").click()
@@ -66,20 +69,28 @@ def test_a_campaign_is_counted_and_kept(looker: Looker, running: Demo, tmp_path:
 def test_a_version_is_promoted_and_rolled_back(looker: Looker) -> None:
     with looker.page("/predictors/will_buy") as page:
         page.get_by_role("button", name="Promote…").click()
-        expect(page.locator("#dialog h2")).to_have_text("Promote version 2?")
+        expect(page.locator("#dialog h2")).to_have_text("Promote version 1?")
         looker.check(page, "promotion")
         looker.picture(page, "promote-wide-light", whole=False)
         page.get_by_role("button", name="Promote", exact=True).click()
         expect(page.locator(".toast")).to_contain_text("Promoted")
-        for _ in range(50):  # Until the requests that are answered by what was loaded before are through.
-            with page.expect_response("**/try"):
-                page.get_by_role("button", name="Predict").click()
-            verdict = page.locator("#prediction .verdict")
-            expect(verdict).to_be_visible()
-            if "Version2" in (verdict.text_content() or ""):
-                break
-        expect(page.locator("#prediction .verdict")).to_contain_text("Version2")
+        _predict_until_version(page, 1)
         page.get_by_role("button", name="Roll back…").click()
-        expect(page.locator("#dialog h2")).to_have_text("Roll back to version 1?")
+        expect(page.locator("#dialog h2")).to_have_text("Roll back to version 2?")
+        looker.check(page, "rolling back")
+        looker.picture(page, "rollback-wide-light", whole=False)
         page.get_by_role("button", name="Roll back", exact=True).click()
         expect(page.locator(".toast")).to_contain_text("Rolled back")
+        _predict_until_version(page, 2)
+
+
+def _predict_until_version(page: Page, number: int) -> None:
+    """Requests that were begun with what was loaded before are answered with that."""
+    verdict = page.locator("#prediction .verdict")
+    for _ in range(50):
+        with page.expect_response("**/try"):
+            page.get_by_role("button", name="Predict").click()
+        expect(verdict).to_be_visible()
+        if f"Version{number}" in (verdict.text_content() or ""):
+            break
+    expect(verdict).to_contain_text(f"Version{number}")

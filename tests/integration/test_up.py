@@ -128,7 +128,7 @@ def test_a_taken_port_ends_it_with_the_option_that_helps(tmp_path: Path, option:
         taken.listen()
         port = taken.getsockname()[1]
         with upping(tmp_path, option, str(port)) as up:
-            output, _ = up.process.communicate(timeout=60)
+            output = up.ended()
     assert up.process.returncode == 2
     assert f"port {port} is taken" in output
     assert option in output
@@ -138,6 +138,6 @@ def test_a_taken_port_ends_it_with_the_option_that_helps(tmp_path: Path, option:
 @pytest.mark.parametrize("app", ["import penstock\n", "app = \n", "import nothing_of_this_name\n"])
 def test_an_application_that_does_not_load_ends_it(tmp_path: Path, app: str) -> None:
     with upping(tmp_path, app=app) as up:
-        output, _ = up.process.communicate(timeout=60)
+        output = up.ended()
     assert up.process.returncode == 2
     assert "app.py" in output

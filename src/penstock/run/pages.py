@@ -116,6 +116,7 @@ def _mount_console(
         client,
         api_url=settings.api_url,
         lake_url=settings.lake_url,
+        app_file=settings.app_file,
         boards=settings.boards_folder,
         models=settings.models_folder,
         metrics=metrics,
