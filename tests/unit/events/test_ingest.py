@@ -23,6 +23,7 @@ from penstock.connect.http import NoAnswer
 from penstock.connect.json_caller import JsonCaller
 from penstock.connect.retries import Retries
 from penstock.errors import ServiceError
+from penstock.events import event_items
 from penstock.events.event_bodies import Refused, Unreadable, read_events
 from penstock.events.event_items import item_of, shape_of
 from penstock.events.event_times import fixed_width
@@ -167,6 +168,39 @@ def test_an_event_that_dynamodb_would_refuse_is_refused_with_the_reason(
     found = item_of(event(**more), shape_of(shop.app, shop.purchases))
     assert isinstance(found, Refused)
     assert why in found.why
+
+
+_LEAVES = st.one_of(
+    st.text(max_size=20),
+    st.integers(-(10**40), 10**40),
+    st.decimals(allow_nan=False, allow_infinity=False),
+    st.booleans(),
+    st.none(),
+    st.binary(max_size=4),
+    st.sampled_from(["2026-11-20T10:00:00Z", "2026-11-20T10:00:00+01:00", "2026-02-30T10:00:00Z", "é" * 600]),
+)
+_VALUES = st.recursive(_LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner))
+
+
+# Why: what is accepted fast must be what the slow walk gives, item, size and all; and nothing else may pass.
+@given(
+    st.dictionaries(
+        st.sampled_from(["customer", "id", "at", "amount", "note", "count", "x", "é"]), _VALUES, max_size=8
+    )
+)
+def test_an_event_is_accepted_fast_exactly_as_it_would_be_slowly(more: dict[str, Any]) -> None:
+    app = App("shop")
+    table = app.table(
+        "purchases",
+        partition_key="customer",
+        sort_key="id",
+        local_indexes={"by_time": "at"},
+        global_indexes={"by_amount": "amount:N"},
+        schema={"amount": "number", "at": "time", "note": "string?", "count": "integer?"},
+    )
+    shape = shape_of(app, table)
+    slow = event_items._explained(event(**more), shape)
+    assert item_of(event(**more), shape) == slow
 
 
 # Why: G1; the answer tells of each event what became of it.
