@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from penstock.cli.main import WRONG_CALL
 from penstock.errors import UsageError
 from penstock.run.app_files import find_app_file
 from penstock.run.extras import missing
@@ -68,7 +69,7 @@ def run(
     finally:
         terminal.end()
     if reason is not None:
-        raise UsageError(reason)
+        raise typer.Exit(WRONG_CALL)  # The terminal has shown the reason.
     console.print(
         f"Everything is stopped; the data are in {data}/. `penstock up` carries on with them.", soft_wrap=True
     )
