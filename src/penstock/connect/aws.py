@@ -54,6 +54,9 @@ class AwsCaller:
         answer.pop("ResponseMetadata", None)
         return answer
 
+    def call_body(self, action: str, params: Mapping[str, object]) -> dict[str, Any]:
+        return self.call(action, params)
+
     def call_own(self, action: str, params: Mapping[str, object]) -> dict[str, Any]:
         raise UsageError(f"{action} is Penstock's own and not known to AWS: ask a file: or http: client")
 

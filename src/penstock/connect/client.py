@@ -22,6 +22,9 @@ class Caller(Protocol):
 
     def call(self, action: str, params: Mapping[str, object], wait_ms: int = 0) -> Answer: ...
 
+    def call_body(self, action: str, params: Mapping[str, object]) -> bytes | Answer:
+        """The answer's JSON, unparsed; parsed where it arrives so."""
+
     def call_own(self, action: str, params: Mapping[str, object]) -> Answer:
         """One of Penstock's own actions, such as Explain; where there is no Penstock, a UsageError."""
 
@@ -143,6 +146,13 @@ class Client:
         return self._call("GetRecords", params, wait_ms)
 
     # -- What AWS does not have --
+
+    def answer_body(self, action: str, request: Mapping[str, object]) -> bytes | Answer:
+        """An answer as it arrives: as JSON, for those who read a small part of large pages; parsed where AWS answers.
+
+        `action` is AWS's name, such as "Query".
+        """
+        return self._caller.call_body(action, request)
 
     def explain(self, action: str, request: Mapping[str, object], per_second: float = 1.0) -> Answer:
         """What a request reads, writes and consumes, and what `per_second` of it cost on AWS in a month.

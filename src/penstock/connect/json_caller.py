@@ -39,6 +39,9 @@ class JsonCaller:
         }
 
     def call(self, action: str, params: Mapping[str, object], wait_ms: int = 0) -> dict[str, Any]:
+        return decode_answer(action, self.call_body(action, params, wait_ms))
+
+    def call_body(self, action: str, params: Mapping[str, object], wait_ms: int = 0) -> bytes:
         target, required, known = self._names[action]
         names = params.keys()
         if not (required <= names <= known):
@@ -47,7 +50,7 @@ class JsonCaller:
             params = {**params, _TOKENS[action]: str(uuid.uuid4())}
         status, answer = self._send(target, encode_request(params), wait_ms)
         if status == 200:
-            return decode_answer(action, answer)
+            return answer
         error = decode_error(status, answer)
         if error.code == "SerializationException":
             # Found out here and not before, so that good calls do not pay for the search.

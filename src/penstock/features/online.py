@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from operator import itemgetter
 from typing import Any, TypeAlias
 
@@ -29,10 +30,14 @@ from penstock.features.instants import (
 from penstock.features.single_page import PageMeasures
 from penstock.features.windows import Row
 from penstock.model.numbers import canonical
+from penstock.wire.codec import decode_answer
 
 Request: TypeAlias = dict[str, Any]
 Answer: TypeAlias = dict[str, Any]
-Steps: TypeAlias = Generator[list[Request], Sequence[Answer], "Observed"]
+Page: TypeAlias = (
+    bytes | Answer
+)  # Unparsed where whoever asks can have it so: most pages are read for a few columns.
+Steps: TypeAlias = Generator[list[Request], Sequence[Page], "Observed"]
 
 END_PAGE = (
     2  # Rows per page at an end of the history: the row, and the next to see that no other shares its second.
@@ -84,15 +89,14 @@ class Reader:
     ) -> Steps:
         """One source, and most likely one page that holds everything; what it does not is read as any."""
         [answer] = yield [source.window(entity, at_us)]
-        if "LastEvaluatedKey" not in answer:
-            measured: Values = {}
-            events = page.measure(answer["Items"], at_us, measured)
-            if events is not None:
-                used = answer.get("ConsumedCapacity")
-                return Observed(measured, events, 0, used["CapacityUnits"] if used else 0.0)
+        measured: Values = {}
+        found = page.measure(answer, at_us, measured)
+        if found is not None:
+            events, capacity = found
+            return Observed(measured, events, 0, capacity)
         return (yield from self._row_by_row(entity, at_us, answer))
 
-    def _row_by_row(self, entity: Mapping[str, str], at_us: int, first: Answer | None) -> Steps:
+    def _row_by_row(self, entity: Mapping[str, str], at_us: int, first: Page | None) -> Steps:
         """`first` is the answer of the first request, where that was made before."""
         states = [_State(reader) for reader in self._sources]
         waiting: list[_Read] = []
@@ -104,7 +108,8 @@ class Reader:
             answers = (yield [read.request for read in waiting]) if first is None else [first]
             first = None
             again: list[_Read] = []
-            for read, answer in zip(waiting, answers, strict=True):
+            for read, page in zip(waiting, answers, strict=True):
+                answer = decode_answer("Query", page) if isinstance(page, bytes) else page
                 used = answer.get("ConsumedCapacity")
                 if used is not None:
                     capacity += used["CapacityUnits"]
@@ -296,7 +301,20 @@ class _State:
         return len(rows)
 
 
-def read(query: Callable[..., Answer], reader: Reader, entity: Mapping[str, str], at_us: int) -> Observed:
+def pages_of(client: Any) -> Callable[..., Page]:
+    """A client's `query`, whose answers stay unparsed where it can leave them so."""
+    body = getattr(client, "answer_body", None)
+    if body is None:
+        query: Callable[..., Page] = client.query
+        return query
+    return partial(_page, body)
+
+
+def _page(body: Callable[[str, Request], Page], **request: Any) -> Page:
+    return body("Query", request)
+
+
+def read(query: Callable[..., Page], reader: Reader, entity: Mapping[str, str], at_us: int) -> Observed:
     """The steps over a blocking client: `read(client.query, …)`."""
     steps = reader.steps(entity, at_us)
     requests = next(steps, None)
@@ -310,7 +328,7 @@ def read(query: Callable[..., Answer], reader: Reader, entity: Mapping[str, str]
 
 
 def features_of(
-    query: Callable[..., Answer],
+    query: Callable[..., Page],
     reader: Reader,
     entity: Mapping[str, str],
     at_us: int,

@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy
 import orjson
@@ -30,7 +30,7 @@ from penstock.app.predictors import Predictor
 from penstock.errors import ServiceError, UsageError
 from penstock.features.definition import Plan, Values, assemble, compile_set, request_values, transform
 from penstock.features.instants import text_of
-from penstock.features.online import Reader, entity_value, read
+from penstock.features.online import Page, Reader, entity_value, pages_of, read
 from penstock.features.tiles import TileReader
 from penstock.models.prediction import Model, Prediction, decide_all
 from penstock.models.registry import Version
@@ -42,6 +42,8 @@ from penstock.serving.campaign import (
     campaign_index,
     first_page,
 )
+
+Got = TypeVar("Got")
 
 PART_ROWS = 50_000
 CHUNK = 512
@@ -93,7 +95,7 @@ class Bulk:
         self.walk = campaign_index(
             self.plan, predictor.features.source, predictor.campaign_by, predictor.name
         )
-        self._client, self._sleep = client, sleep
+        self._client, self._query, self._sleep = client, pages_of(client), sleep
         self._reader = Reader(self.plan, project=project)
         self._tiles = None if self.plan.tiles is None else TileReader(self.plan)
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
@@ -103,7 +105,7 @@ class Bulk:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
-    def patiently(self, call: Callable[..., dict[str, Any]], request: Mapping[str, Any]) -> dict[str, Any]:
+    def patiently(self, call: Callable[..., Got], request: Mapping[str, Any]) -> Got:
         """B3."""
         pause_s = PAUSE_S
         for attempt in range(ATTEMPTS_MAX):
@@ -169,8 +171,8 @@ class Bulk:
             return [each.measured for each in finished.value]
 
     def _one(self, at_us: int) -> Callable[[str], Values]:
-        def query(**request: Any) -> dict[str, Any]:
-            return self.patiently(self._client.query, request)
+        def query(**request: Any) -> Page:
+            return self.patiently(self._query, request)
 
         def ask(id_: str) -> Values:
             return read(query, self._reader, entity_value(self.plan, id_), at_us).measured

@@ -12,21 +12,23 @@ C4. A line is a prediction or, for an entity whose features or model fail, an er
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
 from penstock.app.tables import Table
 from penstock.errors import ServiceError, UsageError
 from penstock.features.definition import Plan, assemble, request_values
-from penstock.features.online import Observed
+from penstock.features.online import Observed, Page
 from penstock.models.prediction import Prediction
 from penstock.serving.predict import PredictorService, numbers
 from penstock.serving.problems import RequestProblem, bad_request, missing_values, no_table, store_failed
 from penstock.serving.store import AsyncStore, is_missing
+
+Got = TypeVar("Got")
 
 IN_FLIGHT = 64
 PAGE_ITEMS = 1000
@@ -150,10 +152,16 @@ class Campaigns:
             request = {**request, "ExclusiveStartKey": page["LastEvaluatedKey"]}
 
     async def _patiently(self, action: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        return await self._with_patience(lambda: self._store.call(action, request))
+
+    async def _pages(self, queries: Sequence[Mapping[str, Any]]) -> list[Page]:
+        return await self._with_patience(lambda: self._store.pages(queries))
+
+    async def _with_patience(self, ask: Callable[[], Awaitable[Got]]) -> Got:
         pause_s = PAUSE_S
         for attempt in range(ATTEMPTS_MAX):
             try:
-                return await self._store.call(action, request)
+                return await ask()
             except ServiceError as error:
                 if error.code not in THROTTLED or attempt == ATTEMPTS_MAX - 1:
                     raise
@@ -205,7 +213,7 @@ class Campaigns:
     ) -> dict[str, Any]:
         try:
             if observed is None:
-                observed = await service.observe(id_, at_us, self._patiently)
+                observed = await service.observe(id_, at_us, self._pages)
             features = assemble(service.plan, observed.measured, values)
             if service.plan.has_python:
                 features = await service.python.transform(service.plan, features)

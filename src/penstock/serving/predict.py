@@ -14,7 +14,7 @@ import orjson
 from penstock.app.predictors import Predictor
 from penstock.errors import ServiceError, UsageError
 from penstock.features.definition import Values, assemble, compile_set, request_values
-from penstock.features.online import Observed, Reader, entity_value
+from penstock.features.online import Observed, Page, Reader, entity_value
 from penstock.features.tiles import TileReader
 from penstock.models.prediction import Prediction, decide
 from penstock.serving.inference_log import (
@@ -31,6 +31,7 @@ from penstock.serving.store import AsyncStore, is_missing
 from penstock.serving.watch import Watch
 
 Call: TypeAlias = Callable[[str, Mapping[str, Any]], Awaitable[dict[str, Any]]]
+Pages: TypeAlias = Callable[[Sequence[Mapping[str, Any]]], Awaitable[list[Page]]]
 
 _ACTIONS = {"batch_get_item": "BatchGetItem", "query": "Query"}
 
@@ -157,26 +158,22 @@ class PredictorService:
         self,
         entity: str,
         at_us: int,
-        call: Call | None = None,
+        pages: Pages | None = None,
     ) -> Observed:
-        """Read what the features need. `call` replaces the store's, for those who have more patience."""
+        """Read what the features need. `pages` replaces the store's, for those who have more patience."""
         try:
             key = entity_value(self.plan, entity)
         except UsageError as error:
             raise bad_request(str(error)) from error
         if self.tiles is not None:
-            [observed] = await self.observe_tiles(self.tiles, [entity], at_us, call or self._store.call)
+            [observed] = await self.observe_tiles(self.tiles, [entity], at_us, self._store.call)
             return observed
         steps = self.reader.steps(key, at_us)
-        call_all = self._store.call_all
+        pages = self._store.pages if pages is None else pages
         try:
             requests = next(steps)
             while True:
-                if call is None:
-                    answers = await call_all("Query", requests)
-                else:
-                    answers = [await call("Query", request) for request in requests]
-                requests = steps.send(answers)
+                requests = steps.send(await pages(requests))
         except StopIteration as finished:
             read: Observed = finished.value
             return read
@@ -204,7 +201,7 @@ class PredictorService:
     async def predict(self, loaded: Loaded, values: Values) -> Prediction:
         model = loaded.model
         if model is None:
-            return await self.python.predict(loaded, values)
+            return await self.python.predict(loaded, values, self.threshold(loaded))
         try:
             score = model.score_one(model.signature.vector(values))
         except UsageError as error:

@@ -10,9 +10,11 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
 from typing import Any, Protocol, TypeAlias
 
 from penstock.errors import ServiceError
+from penstock.features.online import Page, pages_of
 from penstock.ports import Endpoint
 from penstock.wire.codec import decode_answer, decode_error, encode_request, target_of
 
@@ -24,6 +26,9 @@ class AsyncStore(Protocol):
 
     async def call_all(self, action: str, requests: Sequence[Mapping[str, Any]]) -> list[Answer]:
         """Requests that are started together; the answers in their order."""
+
+    async def pages(self, queries: Sequence[Mapping[str, Any]]) -> list[Page]:
+        """Queries that are started together; their answers unparsed where they arrive so."""
 
     async def write(self, action: str, request: Mapping[str, Any]) -> None:
         """Returns when the write survives the death of this process; a power cut may still take it for a moment."""
@@ -42,14 +47,18 @@ class EndpointStore:
         return None if self._position is None else self._position()
 
     async def call(self, action: str, request: Mapping[str, Any]) -> Answer:
-        answer = self._begin(action, request)
-        return answer.result() if answer.done() else await answer
+        asked: asyncio.Future[Answer] = self._begin(action, request)
+        return asked.result() if asked.done() else await asked
 
     async def call_all(self, action: str, requests: Sequence[Mapping[str, Any]]) -> list[Answer]:
         if len(requests) == 1:
             return [await self.call(action, requests[0])]
         started = [self._begin(action, request) for request in requests]
         return [await answer for answer in started]
+
+    async def pages(self, queries: Sequence[Mapping[str, Any]]) -> list[Page]:
+        started = [self._begin("Query", query, _as_it_is) for query in queries]
+        return [answer.result() if answer.done() else await answer for answer in started]
 
     async def write(self, action: str, request: Mapping[str, Any]) -> None:
         """`start` applies before it returns, and what is applied survives `kill -9`; only the sync is still to come.
@@ -63,19 +72,28 @@ class EndpointStore:
         else:
             answer.add_done_callback(_report_late)
 
-    def _begin(self, action: str, request: Mapping[str, Any]) -> asyncio.Future[Answer]:
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+    def _begin(
+        self,
+        action: str,
+        request: Mapping[str, Any],
+        decode: Callable[[str, bytes], Any] = decode_answer,
+    ) -> asyncio.Future[Any]:
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
         def done(status: int, body: bytes) -> None:
             if future.cancelled():
                 return
             if status == 200:
-                future.set_result(decode_answer(action, body))
+                future.set_result(decode(action, body))
             else:
                 future.set_exception(decode_error(status, body))
 
         self._start(target_of(action), encode_request(request), done)
         return future
+
+
+def _as_it_is(action: str, body: bytes) -> bytes:
+    return body
 
 
 def _report_late(answer: asyncio.Future[Answer]) -> None:
@@ -91,7 +109,7 @@ class ClientStore:
 
     def __init__(self, client: Any, *, threads: int = 16, executor: Executor | None = None) -> None:
         self._executor = executor or ThreadPoolExecutor(threads, thread_name_prefix="penstock-store")
-        self._client = client
+        self._client, self._query = client, pages_of(client)
         self._methods: dict[str, Callable[..., Answer]] = {}
 
     def position(self) -> int | None:
@@ -102,6 +120,11 @@ class ClientStore:
 
     async def call_all(self, action: str, requests: Sequence[Mapping[str, Any]]) -> list[Answer]:
         return list(await asyncio.gather(*(self._run(action, request) for request in requests)))
+
+    async def pages(self, queries: Sequence[Mapping[str, Any]]) -> list[Page]:
+        loop, query = asyncio.get_running_loop(), self._query
+        asked = [loop.run_in_executor(self._executor, partial(query, **each)) for each in queries]
+        return list(await asyncio.gather(*asked))
 
     async def write(self, action: str, request: Mapping[str, Any]) -> None:
         await self._run(action, request)
