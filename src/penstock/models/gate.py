@@ -22,8 +22,8 @@ SHOWN_MAX = 20
 class GateRejected(PenstockError):
     """The fast form differs from the original. `report` has the rows."""
 
-    def __init__(self, report: GateReport) -> None:
-        super().__init__(report.sentence())
+    def __init__(self, report: GateReport, hint: str = "") -> None:
+        super().__init__(report.sentence() + hint)
         self.report = report
 
 

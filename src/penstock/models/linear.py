@@ -17,7 +17,7 @@ import numpy
 import orjson
 
 from penstock.errors import Corruption
-from penstock.models.prediction import Floats, Label, Scores
+from penstock.models.prediction import Floats, Label, Scores, linked
 from penstock.models.signature import Signature, signature_of
 
 LINKS = ("identity", "logistic", "softmax")
@@ -42,19 +42,11 @@ class LinearModel:
         return z if self.link == "identity" else float(1.0 / (1.0 + numpy.exp(-z)))
 
     def score(self, rows: Floats) -> Scores:
-        with numpy.errstate(over="ignore"):
-            return self._score(rows)
-
-    def _score(self, rows: Floats) -> Scores:
         if self.link == "softmax":
-            z = numpy.stack([self._sums(rows, k) for k in range(len(self.intercepts))], axis=1)
-            powers = numpy.exp(z - z.max(axis=1, keepdims=True))
-            total = powers[:, 0].copy()
-            for k in range(1, powers.shape[1]):
-                total += powers[:, k]
-            return Scores(powers / total[:, None], self.classes)
-        sums = self._sums(rows, 0)
-        return Scores(sums if self.link == "identity" else 1.0 / (1.0 + numpy.exp(-sums)), self.classes)
+            sums = numpy.stack([self._sums(rows, k) for k in range(len(self.intercepts))], axis=1)
+        else:
+            sums = self._sums(rows, 0)
+        return Scores(linked(self.link, sums), self.classes)
 
     def _sums(self, rows: Floats, k: int) -> Floats:
         columns = numpy.ascontiguousarray(rows.T)

@@ -14,10 +14,13 @@ import numpy
 import onnxruntime
 
 from penstock.errors import Corruption
-from penstock.models.prediction import Floats, Label, Scores
+from penstock.models.prediction import Floats, Label, Scores, linked
 from penstock.models.signature import Signature
 
 FLOAT32_PLACES = 6
+LINK_PROPERTY = (
+    "penstock.link"  # Of a graph whose output is a sum yet: what makes a probability or number of it.
+)
 _TYPES = {"tensor(float)": numpy.float32, "tensor(double)": numpy.float64}
 
 
@@ -29,6 +32,7 @@ class OnnxModel:
     input_name: str
     dtype: Any
     output: str  # The probabilities, or the numbers.
+    link: str | None = None  # Where the graph's output is a sum of trees: see `linked`.
 
     def score_one(self, row: Sequence[float]) -> float | Sequence[float]:
         found = self._run(numpy.array([row], dtype=self.dtype))
@@ -45,6 +49,9 @@ class OnnxModel:
             # Float32 knows seven digits. Without the noise behind them ten trees of twenty make 0.5, as they do originally.
             found = numpy.round(found.astype(numpy.float64), FLOAT32_PLACES) if self.classes else found
         found = found.astype(numpy.float64)
+        if self.link is not None:
+            # onnxruntime's own exponential has other last bits for one row than for many (P2 of prediction.py).
+            return linked(self.link, found if self.link == "softmax" else found[:, 0])
         if not self.classes:
             return numpy.asarray(found.reshape(len(rows)))
         return numpy.asarray(found[:, 1]) if len(self.classes) == 2 else numpy.asarray(found)
@@ -68,4 +75,5 @@ def load(content: bytes, signature: Signature, classes: Sequence[Label]) -> Onnx
         entry.name,
         _TYPES[entry.type],
         outputs[-1].name if classes else outputs[0].name,
+        session.get_modelmeta().custom_metadata_map.get(LINK_PROPERTY),
     )

@@ -49,6 +49,20 @@ class Model(Protocol):
     def score(self, rows: Floats) -> Scores: ...
 
 
+def linked(link: str, sums: Floats) -> Floats:
+    """Sums as probabilities or numbers. Softmax of rows × classes, the others of one sum for each row."""
+    with numpy.errstate(over="ignore"):
+        if link == "softmax":
+            powers = numpy.exp(sums - sums.max(axis=1, keepdims=True))
+            total = powers[:, 0].copy()  # Class by class: numpy's own sum has other bits for other shapes.
+            for k in range(1, powers.shape[1]):
+                total += powers[:, k]
+            return numpy.asarray(powers / total[:, None])
+        if link == "logistic":
+            return numpy.asarray(1.0 / (1.0 + numpy.exp(-sums)))
+        return numpy.asarray(numpy.exp(sums) if link == "log" else sums)
+
+
 def decide(score: float | Sequence[float], classes: Sequence[Label], threshold: float) -> Prediction:
     """P1."""
     if not classes:

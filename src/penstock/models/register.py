@@ -9,8 +9,13 @@ register(registry, "will_buy", AnyObject(), training, format="python")
 from __future__ import annotations
 
 import importlib
+import logging
+import sys
+import sysconfig
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import ModuleType
 from typing import Any, cast
 
 import cloudpickle
@@ -20,10 +25,13 @@ from penstock.errors import Corruption, UsageError
 from penstock.features.windows import Value
 from penstock.models import baseline, linear
 from penstock.models.gate import GateRejected, GateReport, compare
+from penstock.models.original import Original
 from penstock.models.prediction import Floats, Label, Model, Scores, decide_all
 from penstock.models.registry import Registry, Version
 from penstock.models.runtime import load_model
 from penstock.models.signature import Column, Signature, signature_of, text_of_value
+
+log = logging.getLogger("penstock.models")
 
 FORMATS = ("sklearn", "linear", "onnx", "lightgbm", "python")
 CATEGORIES_MAX = 50
@@ -99,7 +107,7 @@ def register(
         threshold=threshold,
         data={"rows": len(training.rows), **training.data},
         metrics=dict(metrics or {}),
-        gate={} if fast.gate is None else fast.gate.as_json(),
+        gate=dict(fast.told or ({} if fast.gate is None else fast.gate.as_json())),
         baseline=baseline.of(training.rows, fast.scored),
         note=note,
     )
@@ -114,6 +122,7 @@ class _Fast:
     classes: tuple[Label, ...]
     gate: GateReport | None
     scored: list[float]  # Probabilities, or numbers, on the training rows.
+    told: Mapping[str, Any] | None = None  # Of the gate, where there is more to say.
 
 
 def _fast_form(
@@ -127,7 +136,12 @@ def _fast_form(
     if format == "sklearn":
         return _from_sklearn(model, training, signature, threshold)
     if format == "python":
-        return _from_python(model, training, signature)
+        if hasattr(model, "get_params"):  # scikit-learn's, whose predict takes a matrix.
+            converting = importlib.import_module("penstock.models.sklearn")
+            labels, original = converting.original_scores(model, training.matrix(signature))
+            wrapped = Original(model, signature, converting.classes_of(model))
+            return _from_original(wrapped, training, labels, original, "It is registered as Python.")
+        return _from_python(model, training, signature, classes)
     content = _content(model, format)
     loaded = _load(format, content, signature, classes)
     scores = loaded.score(training.matrix(loaded.signature))
@@ -154,8 +168,6 @@ def _load(format: str, content: bytes, signature: Signature, classes: tuple[Labe
 def _from_sklearn(estimator: Any, training: TrainingRows, signature: Signature, threshold: float) -> _Fast:
     # scikit-learn takes a second to import; who registers a model of another kind need not have it.
     converting = importlib.import_module("penstock.models.sklearn")
-    rows = training.matrix(signature)
-    rejected: GateRejected | None = None
     converted = converting.to_linear(estimator, signature)
     if converted is not None:
         if any(c.fill is None and c.equals is None for c in converted.signature.columns):
@@ -171,26 +183,51 @@ def _from_sklearn(estimator: Any, training: TrainingRows, signature: Signature, 
         return _Fast(
             "linear", linear.dump(converted), converted.signature, converted.classes, report, _scored(scores)
         )
-    labels, original = converting.original_scores(estimator, rows)
+    return _from_trees(estimator, training, signature, converting)
+
+
+def _from_trees(estimator: Any, training: TrainingRows, signature: Signature, converting: Any) -> _Fast:
+    """As ONNX; where there is no such form, the estimator itself, through Python."""
+    labels, original = converting.original_scores(estimator, training.matrix(signature))
     classes = converting.classes_of(estimator)
-    # scikit-learn's trees compare float32 themselves; others need doubles. The gate says which form is right.
-    for double in (False, True):
+    rest, filled = converting.without_imputer(estimator, signature)
+    rows = training.matrix(filled)
+    rejected: GateRejected | None = None
+    why = ""
+    for form in converting.onnx_forms(rest, rows.shape[1]):
         try:
-            content = converting.to_onnx(estimator, rows.shape[1], double=double)
-            loaded = _load("onnx", content, signature, classes)
+            content = form()
+            scores = _load("onnx", content, filled, classes).score(rows)
         except (UsageError, Corruption) as error:
-            if double and rejected is None:
-                raise UsageError(f"{type(estimator).__name__} cannot be served as ONNX: {error}") from error
-            if double and rejected is not None:
-                raise rejected from error
+            why = str(error)
             continue
-        scores = loaded.score(rows)
-        report = compare(rows, labels, original, scores, 0.5)
+        report = compare(rows, labels, original, scores)
         if report.passes:
-            return _Fast("onnx", content, signature, classes, report, _scored(scores))
-        rejected = rejected or GateRejected(report)
-    assert rejected is not None
-    raise rejected
+            return _Fast("onnx", content, filled, classes, report, _scored(scores))
+        rejected = rejected or GateRejected(report, '; format="python" serves the original, more slowly')
+    if rejected is not None:
+        raise rejected
+    return _from_original(Original(estimator, signature, classes), training, labels, original, why)
+
+
+def _from_original(
+    model: Original, training: TrainingRows, labels: list[Label], original: Floats, why: str
+) -> _Fast:
+    rows = training.matrix(model.signature)
+    content = by_value(model)
+    # What was pickled is asked, not what is here: an estimator may lose something on the way.
+    scores = cast(Original, cloudpickle.loads(content)).score(rows)
+    report = compare(rows, labels, original, scores)
+    if not report.passes:
+        raise GateRejected(report)
+    cost_ms = model.row_ms(rows)
+    log.warning(
+        "%s It is served by Python, in a process of its own, at about %.2g ms for each answer instead of some µs.",
+        why if why.endswith(".") else f"{why}.",
+        cost_ms,
+    )
+    gate = {**report.as_json(), "fallback": why, "rowMs": round(cost_ms, 3)}
+    return _Fast("python", content, model.signature, model.classes, report, _scored(scores), gate)
 
 
 def _keep_fills(signature: Signature, training: TrainingRows) -> Signature:
@@ -214,23 +251,39 @@ def _with_nulls(filled: Floats, training: TrainingRows, signature: Signature, es
     return filled
 
 
-def _from_python(model: Any, training: TrainingRows, signature: Signature) -> _Fast:
+def _from_python(
+    model: Any, training: TrainingRows, signature: Signature, classes: tuple[Label, ...]
+) -> _Fast:
     if not callable(getattr(model, "predict", None)):
         raise UsageError("a Python model is an object with predict(rows), rows a list of dicts")
     answers = model.predict([dict(row) for row in training.rows[:1000]])
     scored = [float(a[1]) if isinstance(a, tuple | list) else a for a in answers]
     numbers = [float(each) for each in scored if isinstance(each, int | float)]
-    return _Fast("python", by_value(model), signature, (), None, numbers)
+    return _Fast("python", by_value(model), signature, classes, None, numbers)
 
 
 def by_value(model: Any) -> bytes:
-    """Pickled with its class' code, so that a worker need not be able to import it."""
-    module = importlib.import_module(type(model).__module__)
-    cloudpickle.register_pickle_by_value(module)
+    """Pickled with the code of its classes that are not installed: the process that runs it has other folders to import from."""
+    estimator = getattr(model, "estimator", model)
+    steps = [step for _, step in getattr(estimator, "steps", [])]
+    names = {type(each).__module__ for each in (model, estimator, *steps)}
+    modules = [held for name in sorted(names) if not _is_installed(held := importlib.import_module(name))]
+    for module in modules:
+        cloudpickle.register_pickle_by_value(module)
     try:
         return cast(bytes, cloudpickle.dumps(model))
     finally:
-        cloudpickle.unregister_pickle_by_value(module)
+        for module in modules:
+            cloudpickle.unregister_pickle_by_value(module)
+
+
+def _is_installed(module: ModuleType) -> bool:
+    """Of the standard library, of a package in site-packages, or this one."""
+    top = module.__name__.partition(".")[0]
+    file = getattr(module, "__file__", None)
+    if top == "penstock" or (top in sys.stdlib_module_names and top != "__main__") or file is None:
+        return top != "__main__"
+    return any(Path(file).is_relative_to(sysconfig.get_path(each)) for each in ("purelib", "platlib"))
 
 
 def _scored(scores: Scores) -> list[float]:

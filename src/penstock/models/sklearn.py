@@ -6,7 +6,8 @@ into its coefficients and fills. Whatever comes out has to pass the gate.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +20,9 @@ import sklearn.pipeline
 import sklearn.preprocessing
 
 from penstock.errors import UsageError
+from penstock.models import histogram_boosting
 from penstock.models.linear import LinearModel
+from penstock.models.onnx_joining import joined
 from penstock.models.prediction import Floats, Label, plain_label
 from penstock.models.signature import Signature
 
@@ -38,12 +41,7 @@ _LINEAR = (
 
 def to_linear(estimator: Any, signature: Signature) -> LinearModel | None:
     """Plain coefficients, or None where the estimator is not linear."""
-    steps = (
-        [step for _, step in estimator.steps]
-        if isinstance(estimator, sklearn.pipeline.Pipeline)
-        else [estimator]
-    )
-    *before, last = steps
+    *before, last = _steps(estimator)
     logistic = isinstance(last, _LOGISTIC) or (
         isinstance(last, sklearn.linear_model.SGDClassifier) and last.loss == "log_loss"
     )
@@ -97,20 +95,83 @@ def _fold(steps: Sequence[Any], signature: Signature) -> tuple[Floats, Floats, l
     return shift, scale, fills
 
 
-def to_onnx(estimator: Any, width: int, *, double: bool = True) -> bytes:
-    """The estimator as ONNX over one matrix. Doubles where the converter knows them: float32 moves labels."""
+def without_imputer(estimator: Any, signature: Signature) -> tuple[Any, Signature]:
+    """A pipeline that begins with a SimpleImputer, without it: what it fills in becomes the columns' fills.
+
+    onnxruntime has no imputer for doubles, and a row that comes filled needs none.
+    """
+    first = _steps(estimator)[0]
+    if len(_steps(estimator)) < 2 or not isinstance(first, sklearn.impute.SimpleImputer):
+        return estimator, signature
+    if first.add_indicator or not _is_nan(first.missing_values):
+        return estimator, signature
+    statistics = numpy.asarray(first.statistics_, dtype=float)
+    if numpy.isnan(statistics).any():  # A column without any value: the imputer leaves it out.
+        return estimator, signature
+    filled = tuple(
+        replace(column, fill=fill) if column.equals is None else column
+        for column, fill in zip(signature.columns, statistics.tolist(), strict=True)
+    )
+    rest = estimator.steps[1:]
+    return (rest[0][1] if len(rest) == 1 else sklearn.pipeline.Pipeline(rest)), Signature(filled)
+
+
+def _is_nan(held: object) -> bool:
+    return isinstance(held, float) and held != held
+
+
+def onnx_forms(estimator: Any, width: int) -> Iterator[Callable[[], bytes]]:
+    """Ways to make the estimator an ONNX graph over one matrix, the likeliest to pass the gate first.
+
+    Each raises UsageError where it has no such form: float32 as scikit-learn's trees compare; its scalers in doubles before
+    those; doubles throughout, which linear steps and kernels need.
+    """
+    *before, last = _steps(estimator)
+    scaling = sklearn.pipeline.Pipeline(estimator.steps[:-1]) if before else None
+
+    def form(make: Callable[[], Any]) -> Callable[[], bytes]:
+        return lambda: _serialized(type(last).__name__, make)
+
+    taken = getattr(last, "n_features_in_", width)
+    compares_doubles = isinstance(last, histogram_boosting.ESTIMATORS)
+    if compares_doubles:
+        behind = functools.partial(histogram_boosting.graph_of, last, taken)
+    else:
+        behind = functools.partial(_converted, last, taken, double=False)
+        yield form(lambda: _converted(estimator, width, double=False))
+    if scaling is not None:
+        yield form(lambda: joined(_converted(scaling, width, double=True), behind()))
+    elif compares_doubles:
+        yield form(behind)
+    if not compares_doubles:
+        yield form(lambda: _converted(estimator, width, double=True))
+
+
+def _serialized(name: str, make: Callable[[], Any]) -> bytes:
+    try:
+        content: bytes = make().SerializeToString()
+    except Exception as error:
+        # A converter's message may hold all the nodes of all the trees.
+        first_line = (str(error).splitlines() or [type(error).__name__])[0][:300]
+        raise UsageError(f"{name} has no ONNX form: {first_line}") from error
+    return content
+
+
+def _converted(estimator: Any, width: int, *, double: bool) -> Any:
     kinds = skl2onnx.common.data_types
     kind = kinds.DoubleTensorType if double else kinds.FloatTensorType
-    last = estimator.steps[-1][1] if isinstance(estimator, sklearn.pipeline.Pipeline) else estimator
-    options = {id(last): {"zipmap": False}} if hasattr(estimator, "classes_") else {}
-    try:
-        converted = skl2onnx.convert_sklearn(
-            estimator, initial_types=[("inputs", kind([None, width]))], options=options
-        )
-    except Exception as error:
-        raise UsageError(f"{type(estimator).__name__} has no ONNX form: {error}") from error
-    content: bytes = converted.SerializeToString()
-    return content
+    last = _steps(estimator)[-1]
+    return skl2onnx.convert_sklearn(
+        estimator,
+        initial_types=[("inputs", kind([None, width]))],
+        options={id(last): {"zipmap": False}} if hasattr(estimator, "classes_") else {},
+    )
+
+
+def _steps(estimator: Any) -> list[Any]:
+    if isinstance(estimator, sklearn.pipeline.Pipeline):
+        return [step for _, step in estimator.steps]
+    return [estimator]
 
 
 def classes_of(estimator: Any) -> tuple[Label, ...]:

@@ -4,7 +4,8 @@ One process of its own, started when it is first needed: user code may block, le
 need none of it go on. Functions and models travel by value (cloudpickle), once for each version.
 
 Y1. A model of format `python` is an object with `predict(rows)`: a list of dicts, feature → value, in; a list out, each a label
-    or a number, or (label, probability).
+    or a number, or (label, probability). Where it was registered with classes, a number, or a list of one for each class,
+    is a score (P1 of models/prediction.py), and classes and threshold make the answer of it.
 Y2. A process that died is started again; the call that it died on fails, and says so.
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
@@ -20,7 +22,7 @@ from typing import Any
 import cloudpickle
 
 from penstock.features.definition import Plan, Values
-from penstock.models.prediction import Prediction, plain_label
+from penstock.models.prediction import Label, Prediction, decide, plain_label
 from penstock.serving.live_models import Loaded
 from penstock.serving.problems import model_failed
 
@@ -42,12 +44,14 @@ class PythonCalls:
         found: Values = await self._run(_transform_there, f"features/{plan.name}", content, values)
         return found
 
-    async def predict(self, loaded: Loaded, values: Values) -> Prediction:
-        return (await self.predict_many(loaded, [values]))[0]
+    async def predict(self, loaded: Loaded, values: Values, threshold: float = 0.5) -> Prediction:
+        return (await self.predict_many(loaded, [values], threshold))[0]
 
-    async def predict_many(self, loaded: Loaded, rows: list[Values]) -> list[Prediction]:
+    async def predict_many(
+        self, loaded: Loaded, rows: list[Values], threshold: float = 0.5
+    ) -> list[Prediction]:
         answers = await self._run(_predict_there, loaded.version.artifact, loaded.content, rows)
-        return [prediction_of(answer) for answer in answers]
+        return [prediction_of(answer, loaded.version.classes, threshold) for answer in answers]
 
     async def _run(self, function: Any, name: str, content: bytes, values: Any) -> Any:
         if self._pool is None:
@@ -101,15 +105,29 @@ def _transform_there(name: str, content: bytes, values: Values) -> Values:
 
 
 def _predict_there(name: str, content: bytes, rows: list[Values]) -> list[Any]:
-    answers = list(_there(name, content).predict(rows))
+    return answers_of(_there(name, content), rows)
+
+
+def answers_of(model: Any, rows: list[Values]) -> list[Any]:
+    """What a Python model says of rows, in plain types."""
+    answers = list(model.predict(rows))
     if len(answers) != len(rows):
         raise ValueError(f"predict was given {len(rows)} rows and answered {len(answers)}")
-    return [
-        (plain_label(a[0]), float(a[1])) if isinstance(a, tuple | list) else plain_label(a) for a in answers
-    ]
+    return [_plain(answer) for answer in answers]
 
 
-def prediction_of(answer: Any) -> Prediction:
-    if isinstance(answer, tuple | list):
+def _plain(answer: Any) -> Any:
+    if not isinstance(answer, tuple | list):
+        return plain_label(answer)
+    if len(answer) == 2:
+        return plain_label(answer[0]), float(answer[1])
+    return [float(each) for each in answer]
+
+
+def prediction_of(answer: Any, classes: Sequence[Label], threshold: float) -> Prediction:
+    """Y1."""
+    if isinstance(answer, tuple):
         return Prediction(answer[0], answer[1])
+    if classes and isinstance(answer, float | list):
+        return decide(answer, classes, threshold)
     return Prediction(answer, None)

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
 import numpy
 import pytest
-from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor, RandomForestClassifier
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, StandardScaler
+from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, OneHotEncoder, StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 from tests.shop import MemoryClient
 
 from penstock.errors import Corruption, UsageError
@@ -94,18 +106,110 @@ def test_one_row_and_many_rows_give_the_same_bits(registry: Registry) -> None:
 TREES = [
     GradientBoostingClassifier(n_estimators=20),
     RandomForestClassifier(20),
+    ExtraTreesClassifier(20),
+    DecisionTreeClassifier(max_depth=5),
     GradientBoostingRegressor(n_estimators=20),
+    RandomForestRegressor(20),
+    HistGradientBoostingClassifier(max_iter=20),
+    HistGradientBoostingRegressor(max_iter=20),
+    HistGradientBoostingRegressor(max_iter=20, loss="poisson"),
+    HistGradientBoostingRegressor(max_iter=1, max_leaf_nodes=2, min_samples_leaf=299),  # Trees of one leaf.
 ]
+ONE_HOT = ColumnTransformer(
+    [
+        ("one-hot", OneHotEncoder(handle_unknown="ignore", sparse_output=False), [1]),
+        ("scaled", StandardScaler(), [0, 2]),
+    ]
+)
+BEFORE: list[tuple[Any, ...]] = [(SimpleImputer(),), (SimpleImputer(strategy="median"), StandardScaler())]
+BEFORE.append((SimpleImputer(), ONE_HOT))
 
 
-# Why: trees go through ONNX, behind the gate.
+# Why: trees go through ONNX, behind the gate, whatever stands before them in a pipeline.
+@pytest.mark.parametrize("before", BEFORE, ids=["imputer", "scaler", "one-hot"])
 @pytest.mark.parametrize("estimator", TREES, ids=lambda estimator: type(estimator).__name__)
-def test_trees_are_served_as_onnx(registry: Registry, estimator: Any) -> None:
+def test_trees_are_served_as_onnx(registry: Registry, estimator: Any, before: tuple[Any, ...]) -> None:
     training, labels = rows_of(3)
-    fitted = make_pipeline(SimpleImputer(), estimator).fit(training.matrix(), labels)
+    fitted = make_pipeline(*map(clone, before), clone(estimator)).fit(training.matrix(), labels)
     version = register(registry, "m", fitted, training)
     assert version.format == "onnx"
     assert version.gate["flips"] == 0
+    model = load_model(version, registry.content(version))
+    asked = training.matrix(model.signature)
+    assert [model.score_one(row) for row in asked[:50].tolist()] == model.score(asked[:50]).values.tolist()
+
+
+# Why: these trees compare doubles and know where a missing value goes; float32 would move milliseconds since 1970 by a minute.
+@pytest.mark.parametrize("classes", [2, 3])
+def test_histogram_boosting_is_served_in_doubles_and_knows_nulls(registry: Registry, classes: int) -> None:
+    random = numpy.random.default_rng(8)
+    moments = 1.7e12 + random.integers(0, 60_000, 500)
+    rows: list[dict[str, Value]] = [
+        {"at_ms": float(at), "n": None if random.random() < 0.3 else float(random.integers(9))}
+        for at in moments
+    ]
+    training = TrainingRows(rows)
+    labels = ((moments - 1.7e12) // (60_000 // classes + 1)).astype(int)
+    labels[::7] = 0
+    estimator = HistGradientBoostingClassifier(max_iter=20).fit(training.matrix(), labels)
+    version = register(registry, "m", estimator, training)
+    assert version.format == "onnx"
+    model = load_model(version, registry.content(version))
+    asked = training.matrix()
+    said = model.score(asked).values
+    expected = estimator.predict_proba(asked)
+    assert numpy.abs(said - (expected[:, 1] if classes == 2 else expected)).max() < 1e-12
+
+
+class ByHand(BaseEstimator, ClassifierMixin):  # type: ignore[misc]
+    """A classifier that no converter knows. `forgets`: it comes out of a pickle with another idea."""
+
+    def __init__(self, forgets: bool = False) -> None:
+        self.forgets = forgets
+
+    def fit(self, rows: Any, labels: Any) -> ByHand:
+        self.classes_, self.limit_ = numpy.unique(labels), float(numpy.nanmedian(rows[:, 0]))
+        return self
+
+    def predict_proba(self, rows: Any) -> Any:
+        second = numpy.where(rows[:, 0] > self.limit_, 0.9, 0.2)
+        return numpy.stack([1 - second, second], axis=1)
+
+    def predict(self, rows: Any) -> Any:
+        return self.classes_[numpy.argmax(self.predict_proba(rows), axis=1)]
+
+    def __getstate__(self) -> Any:
+        return {**self.__dict__, "limit_": -1e9} if self.forgets else self.__dict__
+
+
+# Why: an estimator that nothing converts is no reason to be turned away: Python serves it, slower, and who registers it is told.
+@pytest.mark.parametrize(
+    "estimator",
+    [ByHand(), HistGradientBoostingClassifier(categorical_features=[1])],
+    ids=["own", "categories"],
+)
+def test_an_estimator_without_a_fast_form_is_served_by_python(
+    registry: Registry, estimator: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    training, labels = rows_of(9)
+    fitted = estimator.fit(training.matrix(), labels)
+    version = register(registry, "m", fitted, training)
+    assert (version.format, version.classes) == ("python", [0, 1])
+    assert "served by Python" in caplog.text
+    assert "has no ONNX form" in version.gate["fallback"]
+    model = pickle.loads(registry.content(version))
+    said = model.predict([dict(row) for row in training.rows])
+    assert said == fitted.predict_proba(training.matrix())[:, 1].tolist()
+
+
+# Why: the gate applies to the original too: what is loaded from its bytes has to answer as what was trained.
+def test_an_original_that_loses_something_on_its_way_is_rejected(registry: Registry) -> None:
+    training, labels = rows_of(10)
+    with pytest.raises(GateRejected) as caught:
+        register(registry, "m", ByHand(forgets=True).fit(training.matrix(), labels), training)
+    assert caught.value.report.flips
+    assert caught.value.report.differences[0].inputs
+    assert registry.versions("m") == []
 
 
 # Why: a model that rounds its inputs flips labels that nobody would notice. The gate has to, and to show the rows.
