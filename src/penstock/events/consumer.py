@@ -16,7 +16,7 @@ import orjson
 
 from penstock.events import effects
 from penstock.events.effects import Effect, Held, Result
-from penstock.events.follower import Follower, Phase, Tally
+from penstock.events.follower import TOTALS, Follower, Phase, Tally
 from penstock.events.leases import BEAT_S, LEASE_S, Lease, Roster, share_out
 from penstock.events.lineage import Known, listed, ready
 from penstock.events.records import sequence_text
@@ -192,10 +192,9 @@ class Consumer:
             {
                 "at_s": round(wall_s, 3),
                 "shards": shards,
-                "handled": tally.handled,
-                "retries": tally.retries,
-                "dead_letters": tally.dead_letters,
-                "gaps": tally.gaps,
+                **{name: getattr(tally, name) for name in TOTALS},
+                "delays": tally.delays,
+                "delay_sum_s": round(tally.delay_sum_s, 6),
                 "trouble": self.trouble,
             }
         ).decode()

@@ -23,6 +23,9 @@ from penstock.events.source import Source
 
 COUNT_MAX = 10_000  # Records that are counted per shard before it is called "at least".
 _PAGE = 1000
+# A worker reports each second. One that was killed is forgotten by the others after minutes, and is none of the workers long
+# before that; clocks of machines may differ by a few seconds.
+LIVING_S = 15.0
 
 
 @dataclass(frozen=True)
@@ -53,18 +56,30 @@ class ConsumerStatus:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class Observed:
+    """A consumer, and what each of its workers said last."""
+
+    status: ConsumerStatus
+    reports: dict[str, dict[str, Any]]
+
+
 def statuses(client: Client, now_s: float) -> list[ConsumerStatus]:
     """Every consumer, by name; none where none ever ran."""
+    return [observed.status for observed in observe(client, now_s)]
+
+
+def observe(client: Client, now_s: float) -> list[Observed]:
     try:
         names = consumer_names(client)
     except ServiceError as error:
         if error.code == "ResourceNotFoundException":
             return []
         raise
-    return [status_of(client, name, table, now_s) for name, table in names.items()]
+    return [_observe_one(client, name, table, now_s) for name, table in names.items()]
 
 
-def status_of(client: Client, name: str, table: str, now_s: float) -> ConsumerStatus:
+def _observe_one(client: Client, name: str, table: str, now_s: float) -> Observed:
     positions = Positions(client, name)
     _, leases, reports = positions.look()
     streams = _streams(client, table)
@@ -73,20 +88,22 @@ def status_of(client: Client, name: str, table: str, now_s: float) -> ConsumerSt
         _shard_status(client, table, positions, leases.get(key), each, now_s) for key, each in known.items()
     ]
     handled, retries = positions.counted()
-    told = [orjson.loads(report) for report in reports.values()]
-    return ConsumerStatus(
+    told = {worker: orjson.loads(report) for worker, report in reports.items()}
+    living = [each for each in told.values() if now_s - each["at_s"] < LIVING_S]
+    status = ConsumerStatus(
         name=name,
         table=table,
-        workers=len(reports),
+        workers=len(living),
         shards=tuple(shards),
         lag_records=sum(shard.lag_records for shard in shards),
         lag_s=max((shard.lag_s for shard in shards), default=0.0),
         at_least=any(shard.at_least for shard in shards),
-        retries=retries + sum(each["retries"] for each in told),
+        retries=retries + sum(each["retries"] for each in told.values()),
         dead_letters=DeadLetters(client).count(name),
-        handled=handled + sum(each["handled"] for each in told),
-        trouble=next((each["trouble"] for each in told if each["trouble"]), ""),
+        handled=handled + sum(each["handled"] for each in told.values()),
+        trouble=next((each["trouble"] for each in living if each["trouble"]), ""),
     )
+    return Observed(status, told)
 
 
 def _streams(client: Client, table: str) -> tuple[StreamShape, ...]:

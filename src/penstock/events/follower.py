@@ -17,6 +17,7 @@ W5. A position that the stream no longer reaches back to is a gap: recorded amon
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -26,9 +27,10 @@ from penstock.events.lanes import Lane
 from penstock.events.leases import Lease
 from penstock.events.lineage import Known
 from penstock.events.outcomes import Outcome
-from penstock.events.records import entry_of, lambda_record, lane_of
+from penstock.events.records import entry_of, lambda_record, lane_of, written_s
 from penstock.events.retries import STORE, Randomness
 from penstock.events.settings import RETENTION_S, Settings
+from penstock.metrics.registry import SECONDS
 
 READ_RECORDS_MAX = 1000  # GetRecords' own limit.
 HOLD_MS = 10_000  # How long an empty read may be held open.
@@ -49,6 +51,19 @@ class Phase(Enum):
     GONE = "gone"
 
 
+# What a tally counts, and what people are told that it means.
+TOTALS = {
+    "read": "Records read from the stream.",
+    "filtered": "Records that no filter pattern let in.",
+    "handled": "Records that a handler took.",
+    "batches": "Calls of a handler.",
+    "retries": "Calls with a batch that had failed before.",
+    "dead_letters": "Records that became dead letters.",
+    "gaps": "Times that the stream was trimmed before it was read.",
+    "troubles": "Requests to the store that failed.",
+}
+
+
 @dataclass(slots=True)
 class Tally:
     """What a consumer has done, for its metrics."""
@@ -61,6 +76,13 @@ class Tally:
     dead_letters: int = 0
     gaps: int = 0
     troubles: int = 0
+    # From a change to the start of its handler: how often each of `SECONDS`, and their sum.
+    delays: list[int] = field(default_factory=lambda: [0] * (len(SECONDS) + 1))
+    delay_sum_s: float = 0.0
+
+    def see_delay(self, delay_s: float) -> None:
+        self.delays[bisect_left(SECONDS, delay_s)] += 1
+        self.delay_sum_s += delay_s
 
 
 @dataclass(slots=True)
@@ -205,6 +227,7 @@ class Follower:
         if run.attempts:
             self.tally.retries += 1
         self.tally.batches += 1
+        self.tally.see_delay(max(0.0, wall_s - written_s(run.entries[0])))
         records = tuple(entry.record for entry in run.entries)
         arn = self.known.stream.arn
         return effects.Invoke(self.held, arn, lane.number, self.factor, lane.saved, records, run.attempts + 1)

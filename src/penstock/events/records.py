@@ -14,8 +14,11 @@ from zlib import crc32
 import msgspec
 import orjson
 
+from penstock.engine.changes import SEQUENCE_PER_US
+
 Record: TypeAlias = dict[str, Any]  # The JSON edge: an element of `Records`.
 
+_SEQUENCES_PER_S = SEQUENCE_PER_US * 1_000_000
 _NESTED = frozenset({"B", "BS", "L", "M"})
 
 
@@ -73,6 +76,13 @@ def entry_of(record: Record, now_s: float) -> Entry:
         int(change.get("SizeBytes", 0)),
         record,
     )
+
+
+def written_s(entry: Entry) -> float:
+    """When the change was made, as closely as its record tells: a record's time is in whole seconds, on AWS as here, but a
+    sequence number of Penstock's begins with the microseconds of the commit."""
+    committed_s = entry.sequence / _SEQUENCES_PER_S
+    return committed_s if 0 <= committed_s - entry.created_s < 1 else entry.created_s
 
 
 def sequence_text(sequence: int) -> str:

@@ -19,21 +19,24 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from queue import Empty, SimpleQueue
+
+import orjson
 
 from penstock.app.application import App
 from penstock.app.handlers import ChangeHandler
 from penstock.connect.client import Client
 from penstock.database.open import SystemClock
 from penstock.events.consumer import Consumer
-from penstock.events.effects import Effect, Invoke, Result, Trouble
+from penstock.events.consumer_metrics import Report, watch_reports
+from penstock.events.effects import Effect, Result, Trouble
 from penstock.events.http_door import HttpDoor
 from penstock.events.performer import Performer
 from penstock.events.settings import Settings, settings_of
 from penstock.events.system_tables import consumers_table, dead_letters_table, ensure_table
 from penstock.events.threads import Hands
-from penstock.metrics.registry import Histogram, Labels, Registry
+from penstock.metrics.registry import Registry
 from penstock.ports import Clock
 
 log = logging.getLogger("penstock.events")
@@ -64,7 +67,6 @@ class ConsumerThread:
         worker: str,
         hands: Hands,
         clock: Clock,
-        delays: Histogram | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.settings = settings
@@ -73,7 +75,7 @@ class ConsumerThread:
         self.consumer = Consumer(settings, worker, chance)
         self.failure: BaseException | None = None
         self._performer = Performer(client, settings, worker, clock, chance, lambda: str(uuid.uuid4()), sleep)
-        self._hands, self._delays = hands, delays
+        self._hands = hands
         self._inbox: SimpleQueue[tuple[Effect, Result | Crashed] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=f"penstock-{settings.name}", daemon=True)
 
@@ -106,19 +108,11 @@ class ConsumerThread:
         return self.clock.monotonic_s(), self.clock.now_us() / 1_000_000
 
     def _perform(self, effect: Effect) -> None:
-        if self._delays is not None and isinstance(effect, Invoke):
-            self._note_delay(effect, self._delays)
         try:
             self._inbox.put((effect, self._performer.perform(effect)))
         except BaseException as error:
             self._inbox.put((effect, Crashed(error)))
             raise
-
-    def _note_delay(self, effect: Invoke, delays: Histogram) -> None:
-        """From the write to the handler's start, as far as the record tells: AWS tells whole seconds."""
-        created = effect.records[0]["dynamodb"].get("ApproximateCreationDateTime")
-        if isinstance(created, int | float):
-            delays.see(max(0.0, self.clock.now_us() / 1_000_000 - created), self.settings.name)
 
     def _take_results(self) -> None:
         """Wait for the next result or for the time that the consumer named; then take all that are there."""
@@ -163,14 +157,9 @@ class Worker:
         self._clock = clock or SystemClock()
         self._hands = Hands("penstock-effect")
         self._registry = registry or Registry()
-        delays = self._registry.histogram(
-            "penstock_change_to_handler_seconds", "From a change to the start of its handler.", "consumer"
-        )
         self._declared: list[ChangeHandler] = list(app.change_handlers.values())
         self.consumers = {
-            declared.name: ConsumerThread(
-                client, settings_of(declared), self.name, self._hands, self._clock, delays
-            )
+            declared.name: ConsumerThread(client, settings_of(declared), self.name, self._hands, self._clock)
             for declared in self._declared
         }
         self.door = (
@@ -178,7 +167,7 @@ class Worker:
             if app.http_handlers
             else None
         )
-        watch(self._registry, self.consumers.values())
+        watch_reports(self._registry, self._reports)
 
     def start(self) -> None:
         """Make the tables that are missing, then follow the streams. Returns when everything runs."""
@@ -189,6 +178,13 @@ class Worker:
             thread.start()
         if self.door is not None:
             self.door.start()
+
+    def _reports(self) -> list[Report]:
+        wall_s = self._clock.now_us() / 1_000_000
+        return [
+            Report(name, self.name, orjson.loads(thread.consumer.report(wall_s)))
+            for name, thread in self.consumers.items()
+        ]
 
     @property
     def http_address(self) -> tuple[str, int] | None:
@@ -212,42 +208,3 @@ class Worker:
             in_time.append(self.door.drain(deadline_s))
         self._hands.close()
         return all(in_time)
-
-
-def watch(registry: Registry, threads: Iterable[ConsumerThread]) -> None:
-    """Show what consumers count. Their own numbers are read when the page is."""
-    held = list(threads)
-    totals = {
-        "read": "Records read from the stream.",
-        "filtered": "Records that no filter pattern let in.",
-        "handled": "Records that a handler took.",
-        "batches": "Calls of a handler.",
-        "retries": "Calls with a batch that had failed before.",
-        "dead_letters": "Records that became dead letters.",
-        "gaps": "Times that the stream was trimmed before it was read.",
-        "troubles": "Requests to the store that failed.",
-    }
-    for name, meaning in totals.items():
-        registry.watch(
-            f"penstock_consumer_{name}_total",
-            meaning,
-            "consumer",
-            kind="counter",
-            read=lambda name=name: _counts(held, name),  # type: ignore[misc]
-        )
-    registry.watch(
-        "penstock_consumer_lag_records",
-        "Records that are read and not handled yet.",
-        "consumer",
-        read=lambda: [((t.settings.name,), t.consumer.pending) for t in held],
-    )
-    registry.watch(
-        "penstock_consumer_lag_seconds",
-        "Age of the oldest record that is not handled yet.",
-        "consumer",
-        read=lambda: [((t.settings.name,), t.consumer.lag_s(t.clock.now_us() / 1e6)) for t in held],
-    )
-
-
-def _counts(threads: list[ConsumerThread], name: str) -> list[tuple[Labels, float]]:
-    return [((thread.settings.name,), float(getattr(thread.consumer.tally, name))) for thread in threads]

@@ -152,12 +152,19 @@ class Histogram(Metric):
         with self._lock:
             held = [(labels, list(s.counts), s.total) for labels, s in sorted(self._spreads.items())]
         for labels, counts, total in held:
-            named, below = self._named(labels), 0
-            for bound, count in zip((*self.bounds, float("inf")), counts, strict=True):
-                below += count
-                yield Sample(f"{self.name}_bucket", (*named, ("le", bound_text(bound))), below)
-            yield Sample(f"{self.name}_sum", named, total)
-            yield Sample(f"{self.name}_count", named, below)
+            yield from _spread_samples(self.name, self._named(labels), self.bounds, counts, total)
+
+
+def _spread_samples(
+    name: str, named: tuple[tuple[str, str], ...], bounds: tuple[float, ...], counts: list[int], total: float
+) -> Iterator[Sample]:
+    """A histogram's lines: each bucket holds what the ones before it hold."""
+    below = 0
+    for bound, count in zip((*bounds, float("inf")), counts, strict=True):
+        below += count
+        yield Sample(f"{name}_bucket", (*named, ("le", bound_text(bound))), below)
+    yield Sample(f"{name}_sum", named, total)
+    yield Sample(f"{name}_count", named, below)
 
 
 class Watched(Metric):
@@ -178,6 +185,29 @@ class Watched(Metric):
     def samples(self) -> Iterator[Sample]:
         for labels, value in self._read():
             yield Sample(self.name, self._named(labels), value)
+
+
+class WatchedHistogram(Metric):
+    """A histogram that somebody else keeps: for each of its labels, the count of each bucket, one more than there are
+    bounds, and the sum."""
+
+    kind = "histogram"
+
+    def __init__(
+        self,
+        name: str,
+        meaning: str,
+        labels: Labels,
+        bounds: tuple[float, ...],
+        read: Callable[[], Iterable[tuple[Labels, list[int], float]]],
+    ) -> None:
+        super().__init__(name, meaning, labels)
+        self.bounds = bounds
+        self._read = read
+
+    def samples(self) -> Iterator[Sample]:
+        for labels, counts, total in self._read():
+            yield from _spread_samples(self.name, self._named(labels), self.bounds, counts, total)
 
 
 def bound_text(bound: float) -> str:
@@ -216,6 +246,17 @@ class Registry:
         """Declare numbers that `read` tells, as (label values, number)."""
         self._declare(Watched(name, meaning, labels, kind, read), Watched)
 
+    def watch_histogram(
+        self,
+        name: str,
+        meaning: str,
+        *labels: str,
+        read: Callable[[], Iterable[tuple[Labels, list[int], float]]],
+        bounds: tuple[float, ...] = SECONDS,
+    ) -> None:
+        """Declare a histogram that `read` tells, as (label values, counts, sum)."""
+        self._declare(WatchedHistogram(name, meaning, labels, bounds, read), WatchedHistogram)
+
     def metrics(self) -> list[Metric]:
         with self._lock:
             return [self._metrics[name] for name in sorted(self._metrics)]
@@ -226,7 +267,7 @@ class Registry:
         if (
             not isinstance(held, type_)
             or held.labels != metric.labels
-            or (type_ is Watched and held is not metric)
+            or (type_ in (Watched, WatchedHistogram) and held is not metric)
         ):
             raise UsageError(f"{metric.name} is declared already, as another metric")
         return held

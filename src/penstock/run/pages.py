@@ -12,12 +12,15 @@ from contextlib import contextmanager
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
+from starlette.types import ASGIApp
 
 from penstock.app.application import App
 from penstock.connect.client import Client
 from penstock.console import pages as console
 from penstock.console.context import Context
+from penstock.console.door import Door
 from penstock.database.open import ServedDatabase
+from penstock.events.consumer_metrics import watch_consumers
 from penstock.events.ingest import Bounds, Ingestion
 from penstock.events.system_tables import ensure_table
 from penstock.metrics.exposition import CONTENT_TYPE, text
@@ -25,7 +28,7 @@ from penstock.metrics.registry import Registry
 from penstock.models import registry
 from penstock.run.declared_tables import ensure_tables
 from penstock.run.forwarding import Handlers, Upstream
-from penstock.run.settings import HOST, TOKEN_VARIABLE, Settings
+from penstock.run.settings import HOST, PASSWORD_VARIABLE, TOKEN_VARIABLE, Settings
 from penstock.serving import inference_log
 from penstock.serving.http import build_app
 from penstock.serving.store import AsyncStore, ClientStore, EndpointStore
@@ -37,7 +40,7 @@ _GRACE_S = 5  # For answers that are still owed; a browser's open page stream is
 
 def build(
     app: App, settings: Settings, database: ServedDatabase | None, client: Client, metrics: Registry
-) -> FastAPI:
+) -> ASGIApp:
     """`database` is the engine in this process; where the tables are elsewhere the app reaches them through `client`."""
     store: AsyncStore = ClientStore(client)
     if database is not None:
@@ -48,6 +51,7 @@ def build(
     pages.add_api_route(
         "/metrics", lambda: Response(text(metrics), media_type=CONTENT_TYPE), include_in_schema=False
     )
+    watch_consumers(metrics, client)
     _add_events(pages, app, client, metrics)
     if app.deliveries:
         lake = Upstream(settings.lake_url)
@@ -58,11 +62,12 @@ def build(
             summary="Put records into a delivery stream",
             response_model=None,
         )
-    _mount_console(pages, app, settings, store, client, metrics)
+    context = _console_context(app, settings, store, client, metrics)
+    console.mount(pages, context)
     if app.http_handlers:
         token = os.environ.pop(TOKEN_VARIABLE, "")
         pages.mount("/", Handlers(app.http_handlers, settings.handlers_url, token))
-    return pages
+    return pages if settings.outside_url is None else Door(pages, context)
 
 
 async def _health() -> dict[str, str]:
@@ -107,10 +112,10 @@ def _add_events(pages: FastAPI, app: App, client: Client, metrics: Registry) -> 
     )
 
 
-def _mount_console(
-    pages: FastAPI, app: App, settings: Settings, store: AsyncStore, client: Client, metrics: Registry
-) -> None:
-    context = Context(
+def _console_context(
+    app: App, settings: Settings, store: AsyncStore, client: Client, metrics: Registry
+) -> Context:
+    return Context(
         app,
         store,
         client,
@@ -120,8 +125,8 @@ def _mount_console(
         boards=settings.boards_folder,
         models=settings.models_folder,
         metrics=metrics,
+        password=os.environ.pop(PASSWORD_VARIABLE, None),
     )
-    console.mount(pages, context)
 
 
 def make_tables(app: App, client: Client) -> None:
@@ -139,7 +144,7 @@ class _Server(uvicorn.Server):
 
 
 class PageServer:
-    def __init__(self, pages: FastAPI) -> None:
+    def __init__(self, pages: ASGIApp) -> None:
         self._server = _Server(
             uvicorn.Config(
                 pages,
@@ -151,23 +156,44 @@ class PageServer:
         )
         self._serving: asyncio.Task[None] | None = None
 
-    async def start(self, port: int) -> int:
-        """Listen, and say on which port. Raises OSError where that is taken."""
-        bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            bound.bind((HOST, port))
-        except OSError:
-            bound.close()
-            raise
-        self._serving = asyncio.create_task(self._server.serve(sockets=[bound]))
+    async def start(self, port: int, host: str = HOST) -> int:
+        """Listen on loopback, and on `host` too, and say on which port. Raises OSError where that is taken."""
+        sockets = _bind_all(host, port)
+        self._serving = asyncio.create_task(self._server.serve(sockets=sockets))
         while not self._server.started and not self._serving.done():
             await asyncio.sleep(_POLL_S)
         if self._serving.done():
             self._serving.result()
-        return int(bound.getsockname()[1])
+        return int(sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
         self._server.should_exit = True
         if self._serving is not None:
             await self._serving
+
+
+def _bind_all(host: str, port: int) -> list[socket.socket]:
+    """All addresses at once include loopback; a single other one stands beside it."""
+    if host in ("0.0.0.0", "::"):
+        return [_bind(host, port)]
+    sockets = [_bind(HOST, port)]
+    if host not in (HOST, "localhost"):
+        try:
+            sockets.append(_bind(host, int(sockets[0].getsockname()[1])))
+        except OSError:
+            sockets[0].close()
+            raise
+    return sockets
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if host == "::":
+        bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    try:
+        bound.bind((host, port))
+    except OSError:
+        bound.close()
+        raise
+    return bound
