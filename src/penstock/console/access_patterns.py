@@ -10,7 +10,7 @@ from penstock.app.predictors import Predictor
 from penstock.app.tables import Table
 from penstock.features.definition import compile_set
 from penstock.features.online import Reader, entity_value
-from penstock.serving.campaign import campaign_index, first_page
+from penstock.serving.index_walk import campaign_index, first_page
 from penstock.serving.inference_log import TABLE as LOG
 
 

@@ -39,9 +39,8 @@ from penstock.serving.campaign import (
     PAUSE_S,
     PAUSE_S_MAX,
     THROTTLED,
-    campaign_index,
-    first_page,
 )
+from penstock.serving.index_walk import SEEK_COSTS, SEEK_COSTS_REMOTE, IndexWalk, campaign_index
 
 Got = TypeVar("Got")
 
@@ -96,7 +95,8 @@ class Bulk:
             self.plan, predictor.features.source, predictor.campaign_by, predictor.name
         )
         self._client, self._query, self._sleep = client, pages_of(client), sleep
-        self._reader = Reader(self.plan, project=project)
+        # Whole rows cost less than projected ones where the tables are in this process or on this machine.
+        self._reader, self._is_remote = Reader(self.plan, project=project), project
         self._tiles = None if self.plan.tiles is None else TileReader(self.plan)
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
         self.capacity = 0.0
@@ -120,31 +120,24 @@ class Bulk:
 
     def entities(self, value: str, after: str | None = None) -> Iterator[str]:
         """Distinct entities of the campaign, in the index' order."""
-        key = {self.walk.table.key_types.get(self.walk.by, "S"): value}
-        behind = None if after is None else {self.plan.entity_type: after}
-        request = {**first_page(self.walk, key, behind), "Limit": PAGE_ITEMS}
-        entity, kind = self.walk.entity, self.plan.entity_type
-        last: str | None = None
-        begin = self._begin
-        asked = begin(self._client.query, request)
+        walk = IndexWalk(
+            self.walk,
+            {self.walk.table.key_types.get(self.walk.by, "S"): value},
+            self.plan.entity_type,
+            after=after,
+            page_items=PAGE_ITEMS,
+            seek_costs=SEEK_COSTS_REMOTE if self._is_remote else SEEK_COSTS,
+        )
+        asked = self._begin(self._query, walk.request)
         while True:
-            page = asked()
-            is_last = "LastEvaluatedKey" not in page
-            if not is_last:  # The next page is on its way while this one is worked on.
-                asked = begin(self._client.query, {**request, "ExclusiveStartKey": page["LastEvaluatedKey"]})
-            # Neighbours are one entity, so what is left of a page is in its order, once each.
-            found = dict.fromkeys([item[entity][kind] for item in page["Items"]])
-            if last is not None:
-                found.pop(last, None)
-            if found:
-                yield from found
-                last = next(reversed(found))
-            if is_last:
+            found = walk.take(asked())
+            if not walk.is_done:  # The next page is on its way while this one is worked on.
+                asked = self._begin(self._query, walk.request)
+            yield from found
+            if walk.is_done:
                 return
 
-    def _begin(
-        self, call: Callable[..., dict[str, Any]], request: Mapping[str, Any]
-    ) -> Callable[[], dict[str, Any]]:
+    def _begin(self, call: Callable[..., Got], request: Mapping[str, Any]) -> Callable[[], Got]:
         """Ask, in a thread where there are some; the answer when it is called for."""
         if self._pool is None:
             return lambda: self.patiently(call, request)

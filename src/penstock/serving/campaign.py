@@ -14,16 +14,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import orjson
 
-from penstock.app.tables import Table
 from penstock.errors import ServiceError, UsageError
-from penstock.features.definition import Plan, assemble, request_values
+from penstock.features.definition import assemble, request_values
 from penstock.features.online import Observed, Page
 from penstock.models.prediction import Prediction
+from penstock.serving.index_walk import IndexWalk, campaign_index
 from penstock.serving.predict import PredictorService, numbers
 from penstock.serving.problems import RequestProblem, bad_request, missing_values, no_table, store_failed
 from penstock.serving.store import AsyncStore, is_missing
@@ -44,48 +43,6 @@ THROTTLED = frozenset(
         "ServiceUnavailable",
     }
 )
-
-
-@dataclass(frozen=True)
-class CampaignIndex:
-    """The global index that a predictor's campaigns walk."""
-
-    table: Table
-    index: str
-    by: str  # The attribute of its partition: `category`.
-    entity: str
-
-
-def campaign_index(plan: Plan, table: Table, index: str | None, predictor: str) -> CampaignIndex:
-    if index is None:
-        raise RequestProblem(404, "NoCampaign", f"{predictor} declares no campaign_by")
-    keys = table.indexes.get(index)
-    if keys is None or keys.sort != plan.entity:
-        raise UsageError(
-            f"{predictor}: campaign_by={index!r} has to be an index of {table.name} that is sorted by {plan.entity}"
-        )
-    return CampaignIndex(table, index, keys.partition, plan.entity)
-
-
-def first_page(
-    walk: CampaignIndex, value: Mapping[str, str], after: Mapping[str, str] | None
-) -> dict[str, Any]:
-    """The Query of the index; `after` starts behind that entity's entries."""
-    request: dict[str, Any] = {
-        "TableName": walk.table.name,
-        "IndexName": walk.index,
-        "KeyConditionExpression": "#b = :b",
-        "ExpressionAttributeNames": {"#b": walk.by},
-        "ExpressionAttributeValues": {":b": dict(value)},
-    }
-    if walk.table.indexes[walk.index].projection.type != "KEYS_ONLY":
-        request["ProjectionExpression"] = "#e"
-    if after is not None or "ProjectionExpression" in request:
-        request["ExpressionAttributeNames"]["#e"] = walk.entity
-    if after is not None:
-        request["KeyConditionExpression"] += " AND #e > :after"
-        request["ExpressionAttributeValues"][":after"] = dict(after)
-    return request
 
 
 class Campaigns:
@@ -120,36 +77,26 @@ class Campaigns:
             raise bad_request("after is an id, limit a whole number from 1")
         await service.models.get(service.declared.model)
         key = {walk.table.key_types.get(walk.by, "S"): value}
-        request = first_page(walk, key, None if after is None else {plan.entity_type: after})
-        pages = self._entities(request, walk.entity, limit)
+        pages = self._entities(
+            IndexWalk(walk, key, plan.entity_type, after=after, page_items=PAGE_ITEMS), limit
+        )
         try:
             first: list[str] = await anext(pages, [])
         except ServiceError as error:
             raise (no_table if is_missing(error) else store_failed)(str(error)) from error
         return self._lines(service, first, pages, values)
 
-    async def _entities(
-        self, request: dict[str, Any], entity: str, limit: int | None
-    ) -> AsyncIterator[list[str]]:
+    async def _entities(self, walk: IndexWalk, limit: int | None) -> AsyncIterator[list[str]]:
         """Distinct entities, page by page, in the index' order (C1)."""
-        last: str | None = None
         left = limit
-        while True:
-            page = await self._patiently("Query", request)
-            found: list[str] = []
-            for item in page["Items"]:
-                id_ = str(next(iter(item[entity].values())))
-                if id_ != last:
-                    found.append(id_)
-                    last = id_
+        while not walk.is_done and left != 0:
+            [page] = await self._pages([walk.request])
+            found = walk.take(page)
             if left is not None:
                 found = found[:left]
                 left -= len(found)
             if found:
                 yield found
-            if "LastEvaluatedKey" not in page or left == 0:
-                return
-            request = {**request, "ExclusiveStartKey": page["LastEvaluatedKey"]}
 
     async def _patiently(self, action: str, request: Mapping[str, Any]) -> dict[str, Any]:
         return await self._with_patience(lambda: self._store.call(action, request))
