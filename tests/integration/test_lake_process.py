@@ -39,7 +39,7 @@ class House:
 
     def __init__(self, folder: Path) -> None:
         self.url, self.lake = f"file:{folder / 'data'}", f"file:{folder / 'lake'}"
-        self.client = penstock.connect(self.url, durability="process")
+        self.client = penstock.connect(self.url)
         self.app = App("shop")
         purchases = self.app.table("purchases", partition_key="customer", sort_key="id", stream=True)
         self.client.create_table(**purchases.definition())

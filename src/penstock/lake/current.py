@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from penstock.lake.cells import misfits
 from penstock.lake.evolution import KEY, SEQUENCE, Columns
@@ -42,7 +41,7 @@ class CurrentState:
         if self._index is None:
             index, dead = KeyIndex(), self.table.dead_positions()
             for path in self.table.data:
-                keys = pq.read_table(self.table.open_input(path), columns=[KEY]).column(KEY).to_pylist()
+                keys = self.table.read(path, [KEY]).column(KEY).to_pylist()
                 index.add(path, hash_keys(keys), dead.get(path, ()))
             self._index = index
         return self._index
@@ -57,7 +56,7 @@ class CurrentState:
         dead = self.table.dead_positions()
         for path in self.table.data:
             gone = frozenset(dead.get(path, ()))
-            keys = pq.read_table(self.table.open_input(path), columns=[KEY]).column(KEY).to_pylist()
+            keys = self.table.read(path, [KEY]).column(KEY).to_pylist()
             yield from (key for row, key in enumerate(keys) if row not in gone)
 
     def forget_all(self) -> None:

@@ -89,8 +89,16 @@ class Follower:
         if not self._thread.is_alive():
             raise UsageError(f"{self.flow.table} is not followed now: {self.flow.message or self.flow.state}")
         self._jobs.append(run)
-        if not done.wait(seconds):
-            raise UsageError(f"{self.flow.table}: the sink is busy")
+        ends_s = self._clock.monotonic_s() + seconds
+        while not done.wait(0.5):
+            if not self._thread.is_alive():
+                raise UsageError(
+                    f"{self.flow.table} is not followed now: {self.flow.message or self.flow.state}"
+                )
+            if self._clock.monotonic_s() > ends_s:
+                raise UsageError(
+                    f"{self.flow.table}: the sink is busy: {self.flow.message or self.flow.state}"
+                )
         if isinstance(outcome[0], BaseException):
             raise outcome[0]
         return outcome[0]

@@ -1,7 +1,7 @@
 """How far a table has come: the position that is committed with its rows, as JSON in a table property.
 
     {"stream": ARN, "offset": rows in raw so far, "shards": {id: {"after": n} | {"since_us": t} | {"done": true}},
-     "snapshot": {"label": sequence, "start_key": key or null, "done": bool, "began_us": t} | null,
+     "snapshot": {"label": sequence, "start_key": key or null, "scanned": bool, "done": bool, "began_us": t} | null,
      "gaps": [[from sequence, until sequence], …]}
 
 P1. `after` is the last record of the shard that is in the table. `since_us` is a shard that has given none: it is read
@@ -31,6 +31,7 @@ class SnapshotPlace(msgspec.Struct):
 
     label: str  # Sequence number that stands before everything that the stream is followed from.
     start_key: dict[str, Any] | None = None
+    scanned: bool = False  # Every chunk is in raw; what went meanwhile may not be taken out yet.
     done: bool = False
     began_us: int = 0
     rows: int = 0

@@ -5,11 +5,14 @@ I1. raw commits first, with the position. The quarantine and current are made fr
 I2. A scan is cut into chunks. A chunk is read, then the stream is read until it is past the chunk's end; items that the
     stream tells of are left out, because their change says more. So a scanned row is true at the moment that its number
     and time name, and no row of raw is dated back.
-I3. Starting raises each table's epoch by a commit of its own: whoever planned on the older snapshot is refused from then
-    on, and stops (`Fenced`) when it finds an epoch that is not its own.
+I3. Starting takes an epoch above that of all three tables and writes it into each by a commit of its own, raw first:
+    whoever planned on the older snapshot is refused from then on, and stops (`Fenced`) when it finds an epoch that is
+    not its own. Raw decides: of two sinks that start at once, the one with the lower epoch gets no other table, so that
+    exactly one goes on.
     A sink also looks before each commit whether the metadata that it plans on still names its own epoch, because a
     reload, also one for maintenance, may have brought it to what a rival wrote.
-I4. After a refusal or an unknown outcome the position says whether the commit took place. Nothing is tried twice blindly.
+I4. After a refusal or an unknown outcome the position says whether the commit took place. Nothing is tried twice blindly,
+    and nothing more often than _TRIES times: what does not pass then ends this sink, and its follower makes another.
 """
 
 from __future__ import annotations
@@ -21,18 +24,21 @@ from typing import Any
 from penstock.errors import Corruption, PenstockError
 from penstock.lake.api import Api
 from penstock.lake.current import CurrentState
+from penstock.lake.iceberg.local_files import StorageRefused
 from penstock.lake.iceberg.schemas import CURRENT_SCHEMA, RAW_SCHEMA, RAW_SPEC
 from penstock.lake.iceberg.table import Commit, IcebergTable, Refused, Unknown
 from penstock.lake.iceberg.warehouse import Warehouse
 from penstock.lake.progress import (
+    POSITION,
     WRITER,
     Position,
     SnapshotPlace,
     Writer,
+    decode,
     decode_writer,
     encode_writer,
 )
-from penstock.lake.quarantine import Quarantine
+from penstock.lake.quarantine import Quarantine, Refusal
 from penstock.lake.raw import RawLog
 from penstock.lake.rows import REMOVE, SNAPSHOT, Change, Shaping, key_text, sequence_at
 from penstock.lake.stream import StreamReader, Trimmed, scan_page
@@ -82,7 +88,8 @@ class TableSink:
 
     def open(self) -> None:
         """Become the writer, bring current up to raw, and take the stream up where raw ends."""
-        for table in (self.raw.table, self.current.table):
+        self._claim_raw()
+        for table in self._tables()[1:]:
             self._claim(table)
         # A claim may have met a rival's commits: columns and the index are those of what it was planned on.
         self.current.reload()
@@ -96,20 +103,51 @@ class TableSink:
         except Trimmed as error:
             self._start_snapshot(position, str(error))
 
+    def _claim_raw(self) -> None:
+        """I3. The epoch is this sink's alone, because raw's commit is refused to whoever comes second."""
+        for _ in range(_TRIES):
+            epoch = 1 + max(decode_writer(table.properties.get(WRITER)).epoch for table in self._tables())
+            claim = Writer(epoch, self._writer.id)
+            if self._write_claim(self.raw.table, claim):
+                self._writer = claim
+                return
+        raise Refused(f"{self.raw.table.name}: other writers commit all the time")
+
     def _claim(self, table: IcebergTable) -> None:
-        """I3."""
+        """I3, for the tables that are made from raw."""
         for _ in range(_TRIES):
             held = decode_writer(table.properties.get(WRITER))
-            claim = Writer(held.epoch + 1, self._writer.id)
-            try:
-                table.commit(Commit(properties={WRITER: encode_writer(claim)}))
-            except (Refused, Unknown):
-                table.reload()
-                if decode_writer(table.properties.get(WRITER)) != claim:
-                    continue
-            self._claims[table.name] = claim
-            return
-        raise Fenced(f"{table.name}: other writers commit all the time")
+            if held.epoch >= self._writer.epoch:
+                raise Fenced(f"{table.name}: taken over by {held.id}")
+            if self._write_claim(table, self._writer):
+                return
+        raise Refused(f"{table.name}: other writers commit all the time")
+
+    def _write_claim(self, table: IcebergTable, claim: Writer) -> bool:
+        try:
+            table.commit(Commit(properties={WRITER: encode_writer(claim)}))
+        except StorageRefused:
+            table.discard()
+            raise
+        except (Refused, Unknown):
+            table.reload()
+            if decode_writer(table.properties.get(WRITER)) != claim:
+                return False
+        self._claims[table.name] = claim
+        return True
+
+    def _tables(self) -> list[IcebergTable]:
+        made = [] if self.quarantine.table is None else [self.quarantine.table]
+        return [self.raw.table, *made, self.current.table]
+
+    def reload(self) -> None:
+        """What others may have committed, or Fenced where one of them was another sink."""
+        self.raw.table.reload()
+        if self.quarantine.table is not None:
+            self.quarantine.table.reload()
+        self.current.reload()
+        for table in self._tables():
+            self.check_fence(table)
 
     def _start_snapshot(self, position: Position, why: str) -> None:
         """From here on the history is unknown until the scan has ended; the stream is followed from now."""
@@ -151,6 +189,16 @@ class TableSink:
         """I2."""
         place = position.snapshot
         assert place is not None
+        if place.scanned:
+            # The last sink ended between the last chunk and the end: nothing is scanned twice.
+            self._end_scan()
+            return 0
+        behind = self._reader.read(BATCH_ROWS, 0)
+        position.shards.update(behind.places)
+        if not behind.caught_up:
+            # A backlog of a scan that was interrupted for long: batch by batch, not all of it in memory.
+            self._land(behind.changes, position)
+            return len(behind.changes)
         chunk_us = self._clock.now_us()
         items: list[dict[str, Any]] = []
         start_key = place.start_key
@@ -159,7 +207,7 @@ class TableSink:
             items += page
             if start_key is None:
                 break
-        changes: list[Change] = []
+        changes = behind.changes
         while True:
             batch = self._reader.read(BATCH_ROWS, 0)
             changes += batch.changes
@@ -168,11 +216,11 @@ class TableSink:
                 break
         told = {change.key for change in changes}
         scanned = self._scanned(items, chunk_us, told)
-        place.start_key = start_key
+        place.start_key, place.scanned = start_key, start_key is None
         place.rows += len(scanned)
         rows = scanned + changes
         self._land(rows, position)
-        if start_key is None:
+        if place.scanned:
             self._end_scan()
         return len(rows)
 
@@ -227,7 +275,7 @@ class TableSink:
 
     def _derive(self, changes: Sequence[Change], first: int, position: Position) -> None:
         """Quarantine and current from rows of raw that begin at this ordinal."""
-        refused: list[tuple[int, Change, str]] = []
+        refused: list[Refusal] = []
         accepted: list[Change] = []
         for ordinal, change in enumerate(changes, first):
             reason = self.current.refusal(change)
@@ -236,8 +284,7 @@ class TableSink:
             else:
                 refused.append((ordinal, change, reason))
         if refused:
-            _log.warning("%s: %d changes quarantined: %s", self.name, len(refused), refused[0][2])
-            self.quarantine.add(refused, position.offset)
+            self._quarantine(refused, position.offset)
         self._commit(
             self.current.table,
             first,
@@ -245,6 +292,19 @@ class TableSink:
             lambda: self.current.apply(accepted, position),
             self.current.reload,
         )
+
+    def _quarantine(self, refused: list[Refusal], offset: int) -> None:
+        """Those that are not there yet; under a claim, so that no other sink adds them too (I3)."""
+        made = self.quarantine.table is None
+        table = self.quarantine.make()
+        if made:
+            self._claim(table)
+        held = self.quarantine.offset
+        new = [entry for entry in refused if entry[0] >= held]
+        if not new:
+            return
+        _log.warning("%s: %d changes quarantined: %s", self.name, len(new), new[0][2])
+        self._commit(table, held, offset, lambda: self.quarantine.add(new, offset), table.reload)
 
     def _catch_up(self) -> None:
         """Bring current to where raw is, from raw's own rows."""
@@ -283,16 +343,22 @@ class TableSink:
             try:
                 attempt()
                 return
+            except StorageRefused:
+                table.discard()
+                raise
             except (Refused, Unknown) as error:
                 _log.warning("%s", error)
-                reload()
-                self.check_fence(table)
-                offset = self._offset_of(table)
-                if offset == after and after != before:
-                    return
-                if offset != before:
-                    raise Fenced(f"{table.name}: stands at {offset}, expected {before}") from error
-        raise Fenced(f"{table.name}: other writers commit all the time")
+                if isinstance(error, Refused):
+                    table.discard()
+                trouble = error
+            reload()
+            self.check_fence(table)
+            offset = self._offset_of(table)
+            if offset == after and after != before:
+                return
+            if offset != before:
+                raise Fenced(f"{table.name}: stands at {offset}, expected {before}") from trouble
+        raise trouble
 
     def check_fence(self, table: IcebergTable) -> None:
         """Fenced where what is known of the table was written under another sink's epoch (I3)."""
@@ -301,4 +367,4 @@ class TableSink:
             raise Fenced(f"{table.name}: taken over by {writer.id}")
 
     def _offset_of(self, table: IcebergTable) -> int:
-        return (self.raw if table is self.raw.table else self.current).position.offset
+        return decode(table.properties.get(POSITION)).offset

@@ -22,10 +22,10 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from penstock.lake.current import CurrentState
 from penstock.lake.evolution import SEQUENCE
+from penstock.lake.iceberg.local_files import StorageRefused
 from penstock.lake.iceberg.table import Commit, IcebergTable, Refused, Unknown, partition_of
 from penstock.lake.key_index import Hashes, join_hashes
 from penstock.lake.quarantine import Quarantine
@@ -75,11 +75,14 @@ class Upkeep:
                     delete_unreferenced(table, GRACE_S)
         except (Refused, Unknown) as error:
             _log.warning("maintenance put off: %s", error)
-            sink.raw.table.reload()
-            sink.current.reload()
             # A rival's rows must not be taken for ours.
-            sink.check_fence(sink.raw.table)
-            sink.check_fence(sink.current.table)
+            sink.reload()
+        except StorageRefused as error:
+            _log.warning("maintenance put off: %s", error)
+            for table in tables_of(sink):
+                table.discard()
+                if self._is_due(table.name):
+                    delete_unreferenced(table, GRACE_S)
 
     def _is_due(self, name: str) -> bool:
         now_s = self._now_s()
@@ -235,7 +238,7 @@ def _up_to_rows(table: IcebergTable, paths: Iterable[str]) -> list[str]:
 def _read(table: IcebergTable, path: str, dead: Sequence[int]) -> pa.Table:
     """A file's live rows in the table's schema of today. Columns are never renamed here, so names tell."""
     schema = table.arrow_schema()
-    rows = pq.read_table(table.open_input(path))
+    rows = table.read(path)
     columns = [
         rows.column(field.name).cast(field.type)
         if field.name in rows.column_names

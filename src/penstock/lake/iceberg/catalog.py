@@ -6,12 +6,15 @@ G2. Everything that a commit refers to is synced before the pointer moves (see l
     wrote and committed through the REST catalogue.
 G3. A commit of several tables moves all pointers in one SQLite transaction, or none.
 G4. The tables and columns are those of pyiceberg's SqlCatalog, so that its tools read the file.
+G5. Processes may open a new folder at the same moment. What SQLite refuses (full, locked) is `StoreUnavailable`, what it
+    cannot read is `Corruption`.
 """
 
 # pyiceberg's models take names as well as the aliases that mypy sees.
 # mypy: disable-error-code="call-arg"
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,13 +22,13 @@ from pathlib import Path
 
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
-from pyiceberg.catalog.sql import IcebergTables, SqlCatalog
+from pyiceberg.catalog.sql import IcebergTables, SqlCatalog, SqlCatalogBaseTable
 from pyiceberg.exceptions import (
     CommitFailedException,
+    NamespaceAlreadyExistsError,
     NoSuchNamespaceError,
     NoSuchTableError,
     TableAlreadyExistsError,
-    ValidationError,
 )
 from pyiceberg.io import FileIO
 from pyiceberg.manifest import ManifestContent
@@ -36,17 +39,32 @@ from pyiceberg.table.sorting import UNSORTED_SORT_ORDER, SortOrder
 from pyiceberg.table.update import AddSnapshotUpdate, TableRequirement, TableUpdate
 from pyiceberg.typedef import EMPTY_DICT, Identifier, Properties
 from sqlalchemy import event, insert, select, update
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.schema import CreateTable
 
-from penstock.errors import Corruption
-from penstock.lake.iceberg.local_files import LocalFileIO, Unsynced, local_path
+from penstock.errors import Corruption, StoreUnavailable
+from penstock.lake.iceberg.local_files import (
+    LocalFileIO,
+    Unsynced,
+    local_path,
+    reading,
+    remedy_for,
+    writing,
+)
 
 CATALOG_FILE = "catalog.sqlite"
 CATALOG_NAME = "penstock"
 _MEMO_TABLES_MAX = 256
+_BUSY_MS = 10_000
+# Primary and extended result codes share their beginnings.
+_REFUSALS = (
+    "SQLITE_BUSY", "SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_LOCKED", "SQLITE_PROTOCOL",
+    "SQLITE_READONLY",
+)  # fmt: skip
+_DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 
 
 @dataclass(frozen=True)
@@ -75,8 +93,50 @@ class LocalCatalog(SqlCatalog):
         )
 
     def _init_catalog(self) -> None:
-        event.listen(self.engine, "connect", _set_up)
+        event.listen(self.engine, "connect", self._set_up)
+        event.listen(self.engine, "handle_error", self._translate)
         super()._init_catalog()
+
+    def _set_up(self, connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()
+        try:
+            # First: the next one waits for other processes that open a new file at this moment.
+            cursor.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+            cursor.execute("PRAGMA journal_mode=WAL")
+            cursor.execute("PRAGMA synchronous=FULL")
+        except sqlite3.Error as error:
+            self._tell(error)
+            raise
+        finally:
+            cursor.close()
+
+    def _translate(self, context: ExceptionContext) -> None:
+        self._tell(context.original_exception)
+
+    def _tell(self, error: BaseException) -> None:
+        """G5. Mistakes of ours, and rows that are there already, stay what they are."""
+        code = getattr(error, "sqlite_errorname", None) or ""
+        path = self.folder / CATALOG_FILE
+        if code.startswith(_REFUSALS):
+            raise StoreUnavailable(f"the lake's catalogue {path}: {error}") from error
+        if code.startswith(_DAMAGE):
+            raise Corruption(
+                f"the lake's catalogue {path} is damaged: {error}. Put it back from a copy, or move it away: "
+                "the next start makes a new one and scans the tables again"
+            ) from error
+
+    def create_tables(self) -> None:
+        """Another process may be making them at this moment."""
+        with self.engine.begin() as connection:
+            for table in SqlCatalogBaseTable.metadata.sorted_tables:
+                connection.execute(CreateTable(table, if_not_exists=True))
+
+    def create_namespace(self, namespace: str | Identifier, properties: Properties = EMPTY_DICT) -> None:
+        try:
+            super().create_namespace(namespace, properties)
+        except IntegrityError as error:
+            # Made by somebody else between the look and the insert.
+            raise NamespaceAlreadyExistsError(f"Namespace {namespace} already exists") from error
 
     def _load_file_io(self, properties: Properties = EMPTY_DICT, location: str | None = None) -> FileIO:
         return LocalFileIO({**self.properties, **properties}, self.unsynced)
@@ -105,12 +165,13 @@ class LocalCatalog(SqlCatalog):
         if known is not None and known[0] == pointer:
             table = known[1]
             return Table(name, table.metadata, pointer, table.io, self)
-        try:
-            loaded = super().load_table(name)
-        except (FileNotFoundError, ValueError, ValidationError) as error:
-            raise Corruption(
-                f"{'.'.join(name)}: its metadata at {pointer} cannot be read: {error}"
-            ) from error
+        with reading(".".join(name), pointer, remedy_for(*name[-2:])):
+            try:
+                loaded = super().load_table(name)
+            except NoSuchTableError:
+                loaded = None  # Dropped this moment.
+        if loaded is None:
+            raise NoSuchTableError(f"Table does not exist: {'.'.join(name)}")
         table = Table(name, loaded.metadata, loaded.metadata_location, self._load_file_io(), self)
         self._remember(table)
         return table
@@ -130,9 +191,14 @@ class LocalCatalog(SqlCatalog):
             raise NoSuchNamespaceError(f"Namespace does not exist: {'.'.join(name[:-1])}")
         if self.table_exists(name):
             raise TableAlreadyExistsError(f"Table {'.'.join(name)} already exists")
-        return self.create_table_transaction(
+        transaction = self.create_table_transaction(
             name, schema, location, partition_spec, sort_order, properties
-        ).commit_transaction()
+        )
+        try:
+            return transaction.commit_transaction()
+        except CommitFailedException as error:
+            # Made by somebody else between the look and the commit.
+            raise TableAlreadyExistsError(f"Table {'.'.join(name)} already exists") from error
 
     def _remember(self, table: Table) -> None:
         with self._memo_lock:
@@ -148,9 +214,10 @@ class LocalCatalog(SqlCatalog):
     def commit_tables(self, commits: Sequence[TableCommit]) -> list[CommitTableResponse]:
         """All of them or none (G3)."""
         staged = [self._stage(commit) for commit in commits]
-        for _, new in staged:
-            self._write_metadata(new.metadata, new.io, new.metadata_location)
-        self.unsynced.make_durable(self._named_in(commits))
+        with writing(", ".join(".".join(commit.identifier) for commit in commits)):
+            for _, new in staged:
+                self._write_metadata(new.metadata, new.io, new.metadata_location)
+            self.unsynced.make_durable(self._named_in(commits))
         with Session(self.engine) as session:
             for old, new in staged:
                 self._move_pointer(session, old, new)
@@ -227,11 +294,3 @@ def _is_ours(change: AddSnapshotUpdate) -> bool:
 def _split(identifier: str | Identifier) -> tuple[str, str]:
     name = Catalog.identifier_to_tuple(identifier)
     return Catalog.namespace_to_string(name[:-1]), name[-1]
-
-
-def _set_up(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute("PRAGMA busy_timeout=10000")
-    cursor.close()

@@ -4,19 +4,71 @@ D1. Every file that is written through here is remembered until `make_durable`, 
     parent folder that is new since the last time. Iceberg's own libraries sync nothing, so that a power cut may leave a
     catalogue that points at an empty file.
 D2. Syncing what another thread has just written does no harm, so that one instance serves all writers of a process.
+D3. What the disk does not take is `StorageRefused`, and only before a pointer moves: nothing of the commit took place.
+    What cannot be read back is `Corruption`, which names the file and what can be done.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
 from pyiceberg.typedef import EMPTY_DICT, Properties
+
+from penstock.errors import Corruption, PenstockError, StoreUnavailable
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+class StorageRefused(StoreUnavailable):
+    """A file of a commit could not be written. The commit did not take place."""
+
+
+@contextmanager
+def writing(what: str) -> Iterator[None]:
+    """D3, for writing."""
+    try:
+        yield
+    except OSError as error:
+        reason = "the disk is full" if error.errno in _FULL else f"the disk refuses: {error}"
+        raise StorageRefused(f"{what}: {reason}") from error
+
+
+@contextmanager
+def reading(what: str, location: str, remedy: str) -> Iterator[None]:
+    """D3, for reading. What a decoder raises over damaged bytes is not of any one kind."""
+    path = local_path(location)
+    try:
+        yield
+    except (PenstockError, MemoryError):
+        raise
+    except Exception as error:
+        on_this_machine = location.startswith(("file:", "/"))
+        if isinstance(error, OSError) and not isinstance(error, FileNotFoundError) and not on_this_machine:
+            raise  # The way to the storage may be at fault, and not what lies there.
+        reason = (
+            "it is missing" if isinstance(error, FileNotFoundError) else str(error) or type(error).__name__
+        )
+        raise Corruption(f"{what}: {path} cannot be read: {reason}. {remedy}") from error
+
+
+def remedy_for(namespace: str, name: str) -> str:
+    """What a person can do about a damaged table."""
+    if namespace in ("current", "quarantine"):
+        return f"`penstock lake rebuild {name}` makes it again from raw.{name}"
+    if namespace == "raw":
+        return (
+            f"Put the file back from a copy, or let `penstock lake rebuild {name}` take what can be read; "
+            f"`penstock lake rebuild {name} --anew` begins with a new scan"
+        )
+    return f"Put the file back from a copy, or drop {namespace}.{name} and make it again"
 
 
 class Unsynced:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NoSuchTableError
-from pyiceberg.manifest import DataFileContent
+from pyiceberg.manifest import DataFileContent, ManifestFile
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot
@@ -27,9 +27,9 @@ from pyiceberg.types import (
     StructType,
 )
 
-from penstock.errors import Corruption, UsageError
+from penstock.errors import UsageError
 from penstock.lake.evolution import Column
-from penstock.lake.iceberg.local_files import local_path
+from penstock.lake.iceberg.local_files import local_path, reading, remedy_for
 from penstock.lake.iceberg.schemas import columns_of
 
 _CACHE_MAX = 512
@@ -135,22 +135,27 @@ class Planner:
     def _read(self, table: Table, snapshot: Snapshot | None, schema: Schema) -> FilePlan:
         data: list[str] = []
         deletes: list[str] = []
-        try:
-            for manifest in snapshot.manifests(table.io) if snapshot else []:
-                for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
-                    file = entry.data_file
-                    if file.content == DataFileContent.EQUALITY_DELETES:
-                        raise UsageError(
-                            f"{'.'.join(table.name())} has equality deletes, which are not read here"
-                        )
-                    held = data if file.content == DataFileContent.DATA else deletes
-                    held.append(local_path(file.file_path))
-        except (FileNotFoundError, ValueError) as error:
-            raise Corruption(f"{'.'.join(table.name())}: a manifest cannot be read: {error}") from error
+        name, remedy = ".".join(table.name()), remedy_for(*table.name()[-2:])
+        manifests: list[ManifestFile] = []
+        if snapshot is not None:
+            with reading(name, snapshot.manifest_list, remedy):
+                manifests = snapshot.manifests(table.io)
+        for manifest in manifests:
+            with reading(name, manifest.manifest_path, remedy):
+                entries = manifest.fetch_manifest_entry(table.io, discard_deleted=True)
+            for entry in entries:
+                file = entry.data_file
+                if file.content == DataFileContent.EQUALITY_DELETES:
+                    raise UsageError(f"{name} has equality deletes, which are not read here")
+                held = data if file.content == DataFileContent.DATA else deletes
+                held.append(local_path(file.file_path))
         for path in (*data, *deletes):
             if self._root is not None and not Path(path).resolve().is_relative_to(self._root):
                 raise UsageError(f"{'.'.join(table.name())} names a file outside the lake: {path}")
-        touched = frozenset().union(*(self._files_named_in(path) for path in deletes))
+        touched: frozenset[str] = frozenset()
+        for path in deletes:
+            with reading(name, path, remedy):
+                touched |= self._files_named_in(path)
         return FilePlan(
             tuple(
                 PlannedColumn(field.field_id, field.name, sql_type(field.field_type))

@@ -5,7 +5,11 @@ T1. One commit holds the new schema, new data files, new position deletes, files
 T2. A commit is guarded by the snapshot that it was planned on. `Refused` means that somebody else committed; nothing of
     ours was written into the table, and nothing is tried again here.
 T3. `Unknown` means that the answer was lost. The caller reloads, and the position in the table's properties tells.
-T4. Manifests are merged when there are MANIFESTS_MAX of them, and rewritten when files are taken out.
+T4. Every commit names the snapshot that it was planned on, expiry too: what is known of the live files is of that
+    snapshot, and a commit that met another one without being refused would take the files of its writer out.
+T5. What was written for a commit that certainly did not take place can be taken away again (`discard`), so that a full
+    disk does not fill with attempts.
+T6. Manifests are merged when there are MANIFESTS_MAX of them, and rewritten when files are taken out.
 """
 
 # pyiceberg's models take names as well as the aliases that mypy sees.
@@ -14,6 +18,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +34,7 @@ from pyiceberg.exceptions import (
     NoSuchTableError,
     RESTError,
 )
+from pyiceberg.io import OutputFile
 from pyiceberg.io.pyarrow import (
     compute_statistics_plan,
     data_file_statistics_from_parquet_metadata,
@@ -66,7 +72,7 @@ from pyiceberg.typedef import Record
 from pyiceberg.types import LongType
 
 from penstock.errors import PenstockError
-from penstock.lake.iceberg.local_files import local_path
+from penstock.lake.iceberg.local_files import local_path, reading, remedy_for, writing
 
 MANIFESTS_MAX = 30
 # Reserved by the Iceberg specification for position delete files.
@@ -132,6 +138,7 @@ class IcebergTable:
 
     def __init__(self, catalog: Catalog, identifier: tuple[str, ...]) -> None:
         self.catalog, self.identifier = catalog, identifier
+        self._written: list[str] = []  # Since the last commit.
         self.reload()
 
     @property
@@ -142,12 +149,22 @@ class IcebergTable:
         self.table: Table = self.catalog.load_table(self.identifier)
         self.data: dict[str, ManifestEntry] = {}
         self.deletes: dict[str, ManifestEntry] = {}
+        self.manifests: list[ManifestFile] = []
+        # What was written before this moment may be in the table, for all that is known.
+        self._written = []
         snapshot = self.table.metadata.current_snapshot()
-        self.manifests: list[ManifestFile] = snapshot.manifests(self.table.io) if snapshot else []
+        if snapshot is not None:
+            with self._reading(snapshot.manifest_list):
+                self.manifests = snapshot.manifests(self.table.io)
         for manifest in self.manifests:
-            for entry in manifest.fetch_manifest_entry(self.table.io, discard_deleted=True):
+            with self._reading(manifest.manifest_path):
+                entries = manifest.fetch_manifest_entry(self.table.io, discard_deleted=True)
+            for entry in entries:
                 held = self.data if entry.data_file.content == DataFileContent.DATA else self.deletes
                 held[entry.data_file.file_path] = entry
+
+    def _reading(self, location: str) -> AbstractContextManager[None]:
+        return reading(self.name, location, remedy_for(*self.identifier[-2:]))
 
     @property
     def properties(self) -> dict[str, str]:
@@ -210,8 +227,9 @@ class IcebergTable:
         collected: list[pq.FileMetaData] = []
         # Keys and numbers of changes are nearly all different and nearly alike: told as differences they take a tenth.
         alike = {name: "DELTA_BYTE_ARRAY" for name in rows.column_names if name in _ALIKE}
-        output = self.table.io.new_output(path)
+        output = self._output(path)
         with (
+            writing(self.name),
             output.create() as stream,
             pq.ParquetWriter(
                 stream,
@@ -226,14 +244,32 @@ class IcebergTable:
             writer.write_table(rows, row_group_size=122_880)  # DuckDB's vector groups; pruning by row group.
         return len(output), collected[0]
 
+    def _output(self, path: str) -> OutputFile:
+        self._written.append(path)
+        return self.table.io.new_output(path)
+
+    def read(
+        self, path: str, columns: list[str] | None = None, *, schema: pa.Schema = None, filters: Any = None
+    ) -> pa.Table:
+        """The rows of one of the table's files."""
+        with self._reading(path):
+            return pq.read_table(self.open_input(path), columns=columns, schema=schema, filters=filters)
+
     def open_input(self, path: str) -> pa.NativeFile:
         return self.table.io.new_input(path).open()
+
+    def discard(self) -> None:
+        """T5. Only after a refusal: files of a commit whose outcome is not known may be live."""
+        written, self._written = self._written, []
+        for path in written:
+            with suppress(OSError):
+                self.table.io.delete(path)
 
     def dead_positions(self) -> dict[str, list[int]]:
         """Row numbers that the position deletes take out, by data file."""
         dead: dict[str, list[int]] = {}
         for path in self.deletes:
-            rows = pq.read_table(self.open_input(path), columns=["file_path", "pos"])
+            rows = self.read(path, ["file_path", "pos"])
             for file, row in zip(rows["file_path"].to_pylist(), rows["pos"].to_pylist(), strict=True):
                 dead.setdefault(file, []).append(row)
         return dead
@@ -241,8 +277,8 @@ class IcebergTable:
     # -- Commits --
 
     def commit(self, change: Commit) -> None:
-        metadata = self.table.metadata
-        snapshot, state = self._snapshot(change)
+        with writing(self.name):
+            snapshot, state = self._snapshot(change)
         updates: list[TableUpdate] = []
         if change.schema is not None:
             updates += [AddSchemaUpdate(schema=change.schema), SetCurrentSchemaUpdate(schema_id=-1)]
@@ -256,14 +292,17 @@ class IcebergTable:
             updates.append(SetPropertiesUpdate(updates=dict(change.properties)))
         if change.expire:
             updates.append(RemoveSnapshotsUpdate(snapshot_ids=list(change.expire)))
-        guards = (
+        self._send(tuple(updates))
+        self.data, self.deletes, self.manifests = state
+        self._written = []
+
+    def _send(self, updates: tuple[TableUpdate, ...]) -> None:
+        """T4."""
+        metadata = self.table.metadata
+        guards: tuple[TableRequirement, ...] = (
             AssertTableUUID(uuid=metadata.table_uuid),
             AssertRefSnapshotId(ref=MAIN_BRANCH, snapshot_id=metadata.current_snapshot_id),
         )
-        self._send(guards, tuple(updates))
-        self.data, self.deletes, self.manifests = state
-
-    def _send(self, guards: tuple[TableRequirement, ...], updates: tuple[TableUpdate, ...]) -> None:
         try:
             answer = self.catalog.commit_table(self.table, guards, updates)
         except (CommitFailedException, NoSuchTableError) as error:
@@ -306,8 +345,7 @@ class IcebergTable:
 
     def expire(self, ids: list[int]) -> None:
         """Take snapshots out of the metadata. Their files stay until nobody can need them."""
-        metadata = self.table.metadata
-        self._send((AssertTableUUID(uuid=metadata.table_uuid),), (RemoveSnapshotsUpdate(snapshot_ids=ids),))
+        self._send((RemoveSnapshotsUpdate(snapshot_ids=ids),))
 
     def folder(self) -> Path | None:
         """Where the table's files are, on this machine."""
@@ -362,7 +400,7 @@ class IcebergTable:
                 held[entry.data_file.file_path] = entry
         location = self.table.location_provider().new_metadata_location(f"snap-{id_}-{uuid.uuid4()}.avro")
         with write_manifest_list(
-            2, self.table.io.new_output(location), id_, metadata.current_snapshot_id, number, _CODEC
+            2, self._output(location), id_, metadata.current_snapshot_id, number, _CODEC
         ) as writer:
             writer.add_manifests(manifests)
         # What the list assigned: read it back instead of assigning twice.
@@ -395,7 +433,7 @@ class IcebergTable:
         kind = ManifestWriterV2 if content == ManifestContent.DATA else _DeleteManifestWriter
         location = self.table.location_provider().new_metadata_location(f"{uuid.uuid4()}-m.avro")
         spec = self.table.metadata.spec()
-        with kind(spec, schema, self.table.io.new_output(location), snapshot_id, _CODEC) as writer:
+        with kind(spec, schema, self._output(location), snapshot_id, _CODEC) as writer:
             for entry in kept:
                 writer.existing(entry)
             for entry in added:
