@@ -164,5 +164,5 @@ def test_an_inference_is_shown_replayed_explained_and_monitored(person: Person, 
     assert report["skew"] == {"rows": 30, "differing": 0, "requestIds": [], "examples": []}
     assert report["live"]["accuracy"] == 1.0
     # Buyers of the tutorial are nothing like those of the training set, and the report has to say so.
-    assert any(alert["measure"] == "psi/days_since_last" for alert in report["alerts"])
+    assert any(alert["measure"] == "ks/jewelry_share_90d" for alert in report["alerts"])
     assert "ALERT" in person.run("monitor", "will_buy", code=1)

@@ -49,7 +49,8 @@ def replay(
 ) -> None:
     """Compute an inference again from the history. Exit code 1 where anything differs, with what and why."""
     with open_application(app, data, store) as opened:
-        found = Inferences(opened.app, opened.client, opened.registry, opened.lake()).replay(request_id)
+        inferences = Inferences(opened.app, opened.client, opened.registry, opened.lake(), run_python=True)
+        found = inferences.replay(request_id)
     if json:
         print_json(found.__dict__)
     elif found.differences:
@@ -58,5 +59,6 @@ def replay(
             print(f"  {difference}")
     else:
         print(f"{request_id}: the same features, the same prediction, bit for bit")
+        print(f"  features: {found.as_of}")
     if found.differences:
         raise typer.Exit(DIFFERS)

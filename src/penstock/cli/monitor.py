@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import urllib.request
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,9 +13,12 @@ import typer
 from penstock.app.application import seconds
 from penstock.cli.application import AppFile, AsJson, Data, Store, open_application
 from penstock.cli.output import print_json, print_table
-from penstock.serving.monitor import Monitor, Report
+from penstock.run.state import read_picture
+from penstock.serving.monitor import Monitor, Report, errors_of
 
 ALERTED = 1
+METRICS_S = 5.0
+AGES = ("newest_days", "median_days", "p90_days", "without")
 
 
 def run(
@@ -40,8 +44,17 @@ def run(
     to_us = time.time_ns() // 1000
     from_us = to_us - int(seconds(since) * 1_000_000)
     with open_application(app, data, store) as opened:
-        monitor = Monitor(opened.app, opened.client, opened.registry, lake=opened.lake(), webhook=webhook)
-        report = monitor.report(predictor, from_us, to_us, labels=_labels(labels), skew_rows=skew_rows)
+        monitor = Monitor(
+            opened.app, opened.client, opened.registry, lake=opened.lake(), webhook=webhook, run_python=True
+        )
+        report = monitor.report(
+            predictor,
+            from_us,
+            to_us,
+            labels=_labels(labels),
+            skew_rows=skew_rows,
+            errors=errors_of(_metrics(data), predictor),
+        )
         monitor.keep(report)
     if json:
         print_json(report.as_json())
@@ -49,6 +62,20 @@ def run(
         _show(report)
     if report.alerts:
         raise typer.Exit(ALERTED)
+
+
+def _metrics(data: Path) -> str:
+    """What the running application counts; nothing where none runs on this data directory."""
+    picture = read_picture(data)
+    places = [each.addresses.get("app") for each in picture.processes] if picture is not None else []
+    url = next((each for each in places if each), None)
+    if url is None:
+        return ""
+    try:
+        with urllib.request.urlopen(f"{url}/metrics", timeout=METRICS_S) as answer:
+            return bytes(answer.read()).decode()
+    except OSError:
+        return ""  # It was stopped, and left its picture behind.
 
 
 def _labels(path: Path | None) -> dict[str, Any]:
@@ -65,7 +92,7 @@ def _told(figures: dict[str, Any]) -> str:
 def _show(report: Report) -> None:
     told = report.as_json()
     print(f"{report.predictor}: {report.rows:,} predictions from {told['from'][:19]} to {told['to'][:19]}")
-    for name in ("by_version", "by_prediction", "latency_ms", "skew", "live"):
+    for name in ("by_version", "by_prediction", "errors", "latency_ms", "skew", "live"):
         if told[name]:
             print(f"  {name.replace('_', ' ')}: {_told(told[name])}")
     print_table(
@@ -81,6 +108,15 @@ def _show(report: Report) -> None:
             for name, each in report.drift.items()
         ],
     )
+    if report.staleness:
+        print()
+        print_table(
+            ("latest event", "newest, days", "median", "p90", "without"),
+            [
+                (name, *("" if ages[each] is None else f"{ages[each]:.3g}" for each in AGES))
+                for name, ages in report.staleness.items()
+            ],
+        )
     for alert in report.alerts:
         print(f"ALERT {alert.message}")
     if not report.alerts:

@@ -23,7 +23,7 @@ import orjson
 
 from penstock.app.tables import Table
 from penstock.engine.changes import SEQUENCE_PER_US
-from penstock.errors import UsageError
+from penstock.errors import ServiceError, UsageError
 
 NEVER = 1 << 200  # After every position and time.
 # Penstock's numbers are commit times; 2001 to 2286 in microseconds. Those of AWS are not times.
@@ -133,12 +133,14 @@ def _scan(client: StreamClient, name: str) -> Iterator[dict[str, Any]]:
         request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
 
-def _records(client: StreamClient, table: Table) -> Iterator[Change]:
+def _records(client: StreamClient, table: Table, after: int | None = None) -> Iterator[Change]:
+    """What the stream still holds, or what it holds behind a position."""
+    start = {"ShardIteratorType": "TRIM_HORIZON"}
+    if after is not None:
+        start = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": f"{after:021d}"}
     for listed in client.list_streams(TableName=table.name)["Streams"]:
         for shard in _shards(client, listed["StreamArn"]):
-            asked = client.get_shard_iterator(
-                StreamArn=listed["StreamArn"], ShardId=shard, ShardIteratorType="TRIM_HORIZON"
-            )
+            asked = client.get_shard_iterator(StreamArn=listed["StreamArn"], ShardId=shard, **start)
             iterator = asked.get("ShardIterator")
             while iterator is not None:
                 page = client.get_records(ShardIterator=iterator)
@@ -175,28 +177,77 @@ def _change(record: Mapping[str, Any], table: Table) -> Change:
 
 
 def versions_of_entity(
-    history: Sql | StreamClient, table: Table, entity: str, value: Mapping[str, str]
+    history: Sql | StreamClient,
+    table: Table,
+    entity: str,
+    value: Mapping[str, str],
+    tail: StreamClient | None = None,
 ) -> list[Version]:
     """The history of one entity's events: what a replay needs of it."""
-    wanted = dict(value)
+    return versions_of_entities(history, table, entity, [value], tail)[next(iter(value.values()))]
+
+
+def versions_of_entities(
+    history: Sql | StreamClient,
+    table: Table,
+    entity: str,
+    values: Sequence[Mapping[str, str]],
+    tail: StreamClient | None = None,
+) -> dict[str, list[Version]]:
+    """By the text of the entity's value. A lake is a moment behind the table: `tail` is a client whose stream has that moment."""
+    wanted = {next(iter(value.values())): dict(value) for value in values}
+    existing: list[tuple[str, dict[str, Any]]] = []
     if hasattr(history, "sql"):
-        [(kind, text)] = wanted.items()
-        quoted = text.replace("'", "''")
-        path = f"$.{entity}.{kind}"
-        query = (
-            lake_sql(table)
-            + f" WHERE (new_image ->> '{path}') = '{quoted}' OR (old_image ->> '{path}') = '{quoted}'"
-        )
-        found = _raw_rows(cast(Sql, history).sql(query).table.to_pylist())
-        return [version for version in versions(found) if version.item.get(entity) == wanted]
-    client = history
-    existing = [(key_text(table, item), item) for item in _items_of(client, table, entity, wanted)]
-    changes = [
-        change
-        for change in _records(client, table)
-        if any(image is not None and image.get(entity) == wanted for image in (change.new, change.old))
-    ]
-    return [version for version in versions(changes, existing) if version.item.get(entity) == wanted]
+        changes = _lake_changes_of(cast(Sql, history), table, entity, wanted, tail)
+    else:
+        # Items before the stream: what is written in between, the stream tells of.
+        existing = [
+            (key_text(table, item), item)
+            for value in wanted.values()
+            for item in _items_of(history, table, entity, value)
+        ]
+        changes = list(_records(history, table))
+    mine = [change for change in changes if _is_of(change, entity, wanted)]
+    found: dict[str, list[Version]] = {text: [] for text in wanted}
+    for version in versions(mine, existing):
+        held = version.item.get(entity)
+        text = None if held is None else str(next(iter(held.values())))
+        if text is not None and wanted.get(text) == held:
+            found[text].append(version)
+    return found
+
+
+def _is_of(change: Change, entity: str, wanted: Mapping[str, Mapping[str, str]]) -> bool:
+    return any(
+        image is not None and entity in image and str(next(iter(image[entity].values()))) in wanted
+        for image in (change.new, change.old)
+    )
+
+
+def _lake_changes_of(
+    lake: Sql,
+    table: Table,
+    entity: str,
+    wanted: Mapping[str, Mapping[str, str]],
+    tail: StreamClient | None,
+) -> list[Change]:
+    [landed] = lake.sql(f'SELECT max(sequence) AS landed FROM raw."{table.name}"').table.to_pylist()
+    last = landed["landed"]
+    listed = ", ".join("'" + text.replace("'", "''") + "'" for text in wanted)
+    path = f"$.{entity}.{next(iter(next(iter(wanted.values()))))}"
+    query = (
+        f"{lake_sql(table)} WHERE ((new_image ->> '{path}') IN ({listed}) OR (old_image ->> '{path}') IN ({listed}))"
+        f" AND sequence <= '{last}'"
+    )
+    changes = [] if last is None else list(_raw_rows(lake.sql(query).table.to_pylist()))
+    if tail is not None:
+        try:
+            changes += _records(tail, table, None if last is None else int(last))
+        except ServiceError as error:
+            # Behind by more than a stream keeps, or a position that this store does not know: the lake has what it has.
+            if error.code not in ("TrimmedDataAccessException", "ValidationException"):
+                raise
+    return changes
 
 
 def _items_of(

@@ -5,8 +5,11 @@
 
 B1. A number's edges are quantiles of the training rows, at most ten, each once: counts[i] are the values with
     edges[i−1] < value <= edges[i], the first and last without end. So counts of any two sets over the same edges compare.
-B2. PSI = Σ (p − q)·ln(p / q), each share at least 1e-4. Under 0.1 nothing moved; above 0.25 much did: the usual reading.
+B2. PSI = Σ (p − q)·ln(p / q), each count half a row larger, so that an empty bin is no infinity. Under 0.1 nothing moved; above
+    0.25 much did: the usual reading.
 B3. KS is the largest distance between the two cumulative shares at an edge: a lower bound of the exact statistic.
+B4. Few rows move by chance: of n and m rows of one kind in k bins, PSI is (1/n + 1/m)·χ²(k − 1), and KS passes
+    c·√(1/n + 1/m) once in 2·e^(2c²). `psi_by_chance` and `ks_by_chance` are what is passed once in ten thousand times.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ Spread: TypeAlias = dict[str, Any]
 EDGES_MAX = 10
 TEXTS_MAX = 50
 OTHER = "…"  # All texts beyond the most frequent.
-SHARE_MIN = 1e-4
+_TAIL = 3.719  # Of a normal distribution, one in ten thousand lies above.
 OUTPUT = "prediction"  # The spread of probabilities or numbers, beside those of the features.
 
 
@@ -91,21 +94,40 @@ def fold(bounds: Spread, values: Sequence[Value]) -> Spread:
     }
 
 
+def _counts(held: Spread) -> list[int]:
+    """Of each bin, nulls last."""
+    counts = list(held["counts"].values()) if held["kind"] == "text" else list(held["counts"])
+    return [*counts, held["nulls"]]
+
+
 def shares(held: Spread) -> list[float]:
     """The share of each bin, nulls last."""
-    counts = list(held["counts"].values()) if held["kind"] == "text" else list(held["counts"])
-    counts.append(held["nulls"])
+    counts = _counts(held)
     total = sum(counts)
     return [count / total if total else 0.0 for count in counts]
 
 
 def psi(expected: Spread, seen: Spread) -> float:
     """B2."""
+    left, right = _counts(expected), _counts(seen)
+    bins = [(a, b) for a, b in zip(left, right, strict=True) if a or b]
+    if not any(left) or not any(right):
+        return 0.0
+    below_left, below_right = sum(left) + len(bins) / 2, sum(right) + len(bins) / 2
     total = 0.0
-    for p, q in zip(shares(expected), shares(seen), strict=True):
-        p, q = max(p, SHARE_MIN), max(q, SHARE_MIN)
+    for a, b in bins:
+        p, q = (a + 0.5) / below_left, (b + 0.5) / below_right
         total += (q - p) * math.log(q / p)
     return total
+
+
+def psi_by_chance(expected: Spread, seen: Spread) -> float:
+    """B4, with Wilson and Hilferty's form of χ²."""
+    free = sum(1 for a, b in zip(_counts(expected), _counts(seen), strict=True) if a or b) - 1
+    if free < 1:
+        return 0.0
+    part = 2 / (9 * free)
+    return _one_over(expected, seen) * free * (1 - part + _TAIL * math.sqrt(part)) ** 3
 
 
 def ks(expected: Spread, seen: Spread) -> float:
@@ -115,6 +137,15 @@ def ks(expected: Spread, seen: Spread) -> float:
         below_p, below_q = below_p + p, below_q + q
         distance = max(distance, abs(below_p - below_q))
     return distance
+
+
+def ks_by_chance(expected: Spread, seen: Spread) -> float:
+    """B4."""
+    return math.sqrt(_one_over(expected, seen) * math.log(2 / 1e-4) / 2)
+
+
+def _one_over(expected: Spread, seen: Spread) -> float:
+    return sum(1 / max(1, sum(_counts(each))) for each in (expected, seen))
 
 
 def null_rate(held: Spread) -> float:

@@ -1,9 +1,10 @@
 """Is the model still right? The log of a while, held against the training set, the history and the labels that came since.
 
-A report says for one predictor and time range: volume, latency, the spread of predictions and of each feature (PSI, KS, nulls)
-against training, staleness (how old the latest event was), skew (logged features against the same recomputed offline),
-and, where labels are there, accuracy, Brier score and calibration. Bounds make alerts of it (`DEFAULT_BOUNDS`; a predictor
-declares others with monitor={"psi": 0.1}).
+A report says for one predictor and time range: volume, errors, latency, the spread of predictions and of each feature (PSI, KS,
+nulls) against training, staleness (how old the latest event was, for each source and each feature that tells a time since),
+skew (logged features against the same recomputed offline), and, where labels are there, accuracy, AUC, Brier score and
+calibration. Bounds make alerts of it (`DEFAULT_BOUNDS`; a predictor declares others with monitor={"psi": 0.1}); what so few
+rows can show by chance (B4 of models/baseline.py) is no alert.
 
     penstock_alerts: predictor, at#measure → value, bound, message; each alert is logged, and posted to a webhook where there is one
 """
@@ -12,7 +13,10 @@ from __future__ import annotations
 
 import json
 import logging
+import math
+import re
 import urllib.request
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,13 +24,14 @@ from typing import Any
 import orjson
 
 from penstock.app.application import App
+from penstock.app.features import Aggregate, FeatureSet
 from penstock.errors import ServiceError, UsageError
-from penstock.features.instants import instant_of_text, text_of
+from penstock.features.instants import DAY_US, instant_of_text, text_of
 from penstock.features.windows import Value
 from penstock.models import baseline
 from penstock.models.registry import Registry, split_name
 from penstock.serving.inference_log import CHAMPION, TABLE
-from penstock.serving.replay import Inferences
+from penstock.serving.replay import Inferences, Replay
 
 log = logging.getLogger("penstock.monitor")
 
@@ -49,7 +54,11 @@ DEFAULT_BOUNDS: dict[str, float] = {
     "null_rate_rise": 0.2,
     "latency_p99_ms": 100.0,
     "skew": 0.0,
+    "error_rate": 0.05,
+    "staleness_days": math.inf,
     "accuracy_drop": 0.1,
+    "auc_drop": 0.1,
+    "calibration": 0.05,
     "volume_min": 0.0,
 }
 ROWS_MIN = 30  # Fewer rows say nothing about a spread.
@@ -90,7 +99,8 @@ class Report:
     by_prediction: dict[str, int] = field(default_factory=dict)
     latency_ms: dict[str, float] = field(default_factory=dict)
     drift: dict[str, dict[str, float]] = field(default_factory=dict)
-    staleness_days: float | None = None
+    staleness: dict[str, dict[str, float | None]] = field(default_factory=dict)
+    errors: dict[str, Any] = field(default_factory=dict)
     skew: dict[str, Any] = field(default_factory=dict)
     live: dict[str, Any] = field(default_factory=dict)
     alerts: list[Alert] = field(default_factory=list)
@@ -166,10 +176,11 @@ class Monitor:
         *,
         lake: Any = None,
         webhook: str | None = None,
+        run_python: bool = False,
         post: Callable[[str, bytes], None] | None = None,
     ) -> None:
         self._app, self._client, self._registry, self._lake = app, client, registry, lake
-        self._inferences = Inferences(app, client, registry, lake)
+        self._inferences = Inferences(app, client, registry, lake, run_python=run_python)
         self._webhook, self._post = webhook, post or _post
 
     def report(
@@ -180,8 +191,9 @@ class Monitor:
         *,
         labels: Mapping[str, Any] | None = None,
         skew_rows: int = 100,
+        errors: Mapping[str, int] | None = None,
     ) -> Report:
-        """`labels` are what came true, by request id or by entity."""
+        """`labels` are what came true, by request id or by entity. `errors` are counts by code, as `errors_of` reads them."""
         if predictor not in self._app.predictors:
             raise UsageError(f"the application declares no predictor {predictor!r}")
         declared = self._app.predictors[predictor]
@@ -193,30 +205,22 @@ class Monitor:
         model, chosen = split_name(declared.model)
         trained = self._registry.get(model, chosen)
         _describe(report, rows)
+        report.errors = error_rate(errors or {}, len(rows))
         report.drift = drift(trained.baseline, rows)
-        report.skew = self._skew(rows[-skew_rows:] if skew_rows else [])
+        replays = self._replays(rows[-skew_rows:] if skew_rows else [])
+        report.skew = skew(replays)
+        report.staleness = {
+            **staleness_of_features(declared.features, rows),
+            **staleness_of_sources(replays),
+        }
         if labels:
-            report.live = live(rows, labels)
+            report.live = live(rows, labels, trained.classes)
         bounds = {**DEFAULT_BOUNDS, **(declared.monitor or {})}
         report.alerts = alerts(report, trained.baseline, trained.metrics, bounds)
         return report
 
-    def _skew(self, rows: Sequence[Row]) -> dict[str, Any]:
-        """Logged feature values against the same recomputed from the history."""
-        asked = [row for row in rows if row.entity is not None]
-        differing: list[str] = []
-        examples: list[str] = []
-        for row in asked:
-            found = self._inferences.replay(row.request_id)
-            if found.differences:
-                differing.append(row.request_id)
-                examples += found.differences[:1]
-        return {
-            "rows": len(asked),
-            "differing": len(differing),
-            "requestIds": differing[:10],
-            "examples": examples[:3],
-        }
+    def _replays(self, rows: Sequence[Row]) -> list[Replay]:
+        return self._inferences.replay_many([row.request_id for row in rows if row.entity is not None])
 
     def keep(self, report: Report) -> None:
         """Alerts go to the log, the table and the webhook."""
@@ -267,12 +271,75 @@ def _describe(report: Report, rows: Sequence[Row]) -> None:
             name: latencies[min(len(latencies) - 1, int(share * len(latencies)))]
             for name, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))
         }
-    known = [
-        float(value)
-        for row in rows
-        if (value := row.features.get("days_since_last")) is not None and not isinstance(value, str)
+
+
+def skew(replays: Sequence[Replay]) -> dict[str, Any]:
+    """Logged feature values against the same recomputed from the history."""
+    differing = [each for each in replays if each.feature_differences]
+    return {
+        "rows": len(replays),
+        "differing": len(differing),
+        "requestIds": [each.request_id for each in differing[:10]],
+        "examples": [each.feature_differences[0] for each in differing[:3]],
+    }
+
+
+def staleness_of_features(features: FeatureSet, rows: Sequence[Row]) -> dict[str, dict[str, float | None]]:
+    """Of each feature that tells the days since an event."""
+    names = [
+        name
+        for name, each in features.features.items()
+        if isinstance(each, Aggregate) and each.kind in ("since_last", "since_first")
     ]
-    report.staleness_days = sorted(known)[len(known) // 2] if known else None
+    return {name: _ages([_number(row.features.get(name)) for row in rows]) for name in names}
+
+
+def staleness_of_sources(replays: Sequence[Replay]) -> dict[str, dict[str, float | None]]:
+    """Of each source: how old an entity's latest event was, whatever the features tell of it. `newest_days` is the youngest
+    event of all entities: that of a source which nothing arrives in any more only grows."""
+    names = dict.fromkeys(name for each in replays for name in each.ages_us)
+    return {name: _ages([_days(each.ages_us.get(name)) for each in replays]) for name in names}
+
+
+def _ages(days: Sequence[float | None]) -> dict[str, float | None]:
+    known = sorted(each for each in days if each is not None)
+    if not known:
+        return {"newest_days": None, "median_days": None, "p90_days": None, "without": float(len(days))}
+    return {
+        "newest_days": known[0],
+        "median_days": known[len(known) // 2],
+        "p90_days": known[int(len(known) * 0.9)],
+        "without": float(len(days) - len(known)),
+    }
+
+
+def _days(age_us: int | None) -> float | None:
+    return None if age_us is None else age_us / DAY_US
+
+
+def _number(value: Value) -> float | None:
+    return None if value is None or isinstance(value, str) else float(value)
+
+
+_FAILED = re.compile(r"^penstock_prediction_failures_total\{(?P<labels>[^}]*)\} (?P<count>\S+)", re.MULTILINE)
+_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+OWN_FAULTS = ("ModelFailed", "ModelMissing", "StoreFailed", "TableMissing")
+
+
+def errors_of(metrics: str, predictor: str) -> dict[str, int]:
+    """Requests of a predictor that were refused or failed since its process started, by code, from the text of `/metrics`."""
+    found: dict[str, int] = {}
+    for line in _FAILED.finditer(metrics):
+        labels = dict(_LABEL.findall(line["labels"]))
+        if labels.get("predictor") == predictor:
+            found[labels["code"]] = found.get(labels["code"], 0) + int(float(line["count"]))
+    return found
+
+
+def error_rate(errors: Mapping[str, int], answered: int) -> dict[str, Any]:
+    """What the caller did wrong is counted, and no part of the rate."""
+    own = sum(count for code, count in errors.items() if code in OWN_FAULTS)
+    return {"by_code": dict(errors), "rate": own / (own + answered)} if errors else {}
 
 
 def drift(trained: Mapping[str, baseline.Spread], rows: Sequence[Row]) -> dict[str, dict[str, float]]:
@@ -287,15 +354,17 @@ def drift(trained: Mapping[str, baseline.Spread], rows: Sequence[Row]) -> dict[s
         seen = baseline.fold(spread, values)
         found[name] = {
             "psi": baseline.psi(spread, seen),
+            "psi_by_chance": baseline.psi_by_chance(spread, seen),
             "ks": baseline.ks(spread, seen),
+            "ks_by_chance": baseline.ks_by_chance(spread, seen),
             "null_rate": baseline.null_rate(seen),
             "null_rate_trained": baseline.null_rate(spread),
         }
     return found
 
 
-def live(rows: Sequence[Row], labels: Mapping[str, Any]) -> dict[str, Any]:
-    """Accuracy, Brier score and calibration over the rows whose label has come."""
+def live(rows: Sequence[Row], labels: Mapping[str, Any], classes: Sequence[Any]) -> dict[str, Any]:
+    """How right the answers were whose label has come: accuracy, AUC, Brier score and calibration, or the errors of numbers."""
     joined = [
         (row, labels[key])
         for row in rows
@@ -303,28 +372,83 @@ def live(rows: Sequence[Row], labels: Mapping[str, Any]) -> dict[str, Any]:
     ]
     if not joined:
         return {"rows": 0}
-    right = sum(str(row.prediction) == str(label) for row, label in joined)
+    if not classes and all(
+        isinstance(row.prediction, float) and row.probability is None for row, _ in joined
+    ):
+        errors = [float(label) - row.prediction for row, label in joined]
+        return {
+            "rows": len(joined),
+            "mean_absolute_error": sum(map(abs, errors)) / len(errors),
+            "root_mean_squared_error": math.sqrt(sum(each * each for each in errors) / len(errors)),
+        }
+    right = sum(_same(row.prediction, label) for row, label in joined)
     found: dict[str, Any] = {"rows": len(joined), "accuracy": right / len(joined)}
-    scored = [(row.probability, int(float(label))) for row, label in joined if row.probability is not None and _is_01(label)]  # fmt: skip
+    pair = list(classes) if len(classes) == 2 else [0, 1]
+    scored = [
+        (row.probability, int(_same(pair[1], label)))
+        for row, label in joined
+        if row.probability is not None and len(classes) in (0, 2) and any(_same(each, label) for each in pair)
+    ]
     if scored:
         found["brier"] = sum((p - label) ** 2 for p, label in scored) / len(scored)
-        bins: list[list[tuple[float, int]]] = [[] for _ in range(BINS)]
-        for p, label in scored:
-            bins[min(BINS - 1, int(p * BINS))].append((p, label))
-        found["calibration"] = [
-            {
-                "rows": len(each),
-                "predicted": sum(p for p, _ in each) / len(each),
-                "came_true": sum(label for _, label in each) / len(each),
-            }
-            for each in bins
-            if each
-        ]
+        ranked = _auc(scored)
+        if ranked is not None:
+            found["auc"] = ranked
+        found["calibration"] = _calibration(scored)
+        found["miscalibration"] = _miscalibration(found["calibration"])
     return found
 
 
-def _is_01(label: Any) -> bool:
-    return str(label) in ("0", "1", "0.0", "1.0", "True", "False") and not isinstance(label, bool)
+def _same(said: Any, label: Any) -> bool:
+    """1, 1.0, true and "1" are one label: they come from JSON, from SQL and from people."""
+    return str(said) == str(label) or _plain(said) == _plain(label)
+
+
+def _plain(label: Any) -> str:
+    text = str(label).lower()
+    text = {"true": "1", "false": "0"}.get(text, text)
+    return text[:-2] if text.endswith(".0") else text
+
+
+def _auc(scored: Sequence[tuple[float, int]]) -> float | None:
+    """How often one that came true is ranked above one that did not; ties count half."""
+    positives = sum(label for _, label in scored)
+    if not 0 < positives < len(scored):
+        return None
+    ordered = sorted(p for p, _ in scored)
+    ranks = sum((bisect_left(ordered, p) + bisect_right(ordered, p) + 1) / 2 for p, label in scored if label)
+    return (ranks - positives * (positives + 1) / 2) / (positives * (len(scored) - positives))
+
+
+def _calibration(scored: Sequence[tuple[float, int]]) -> list[dict[str, float]]:
+    bins: list[list[tuple[float, int]]] = [[] for _ in range(BINS)]
+    for p, label in scored:
+        bins[min(BINS - 1, int(p * BINS))].append((p, label))
+    return [
+        {
+            "rows": len(each),
+            "predicted": sum(p for p, _ in each) / len(each),
+            "came_true": sum(label for _, label in each) / len(each),
+        }
+        for each in bins
+        if each
+    ]
+
+
+def _miscalibration(bins: Sequence[Mapping[str, float]]) -> float:
+    """The mean distance between what was predicted and what came true, beyond what so few rows do by chance."""
+    total = sum(each["rows"] for each in bins)
+    return sum(
+        each["rows"]
+        / total
+        * max(0.0, abs(each["predicted"] - each["came_true"]) - _by_chance(each["predicted"], each["rows"]))
+        for each in bins
+    )
+
+
+def _by_chance(share: float, rows: float) -> float:
+    """How far the share of so many rows strays: three standard deviations."""
+    return 3 * math.sqrt(max(share * (1 - share), 0.25 / rows) / rows)
 
 
 def alerts(
@@ -350,16 +474,32 @@ def alerts(
     if report.rows >= ROWS_MIN:
         for name, measured in report.drift.items():
             shown = name.lstrip("/")
-            check(f"psi/{shown}", measured["psi"], "psi", f"the drift (PSI) of {shown}")
-            if trained[name]["kind"] == "number":
+            if measured["psi"] > measured["psi_by_chance"]:
+                check(f"psi/{shown}", measured["psi"], "psi", f"the drift (PSI) of {shown}")
+            if trained[name]["kind"] == "number" and measured["ks"] > measured["ks_by_chance"]:
                 check(f"ks/{shown}", measured["ks"], "ks", f"the drift (KS) of {shown}")
             rise = measured["null_rate"] - measured["null_rate_trained"]
-            check(f"nulls/{shown}", rise, "null_rate_rise", f"the rise of the null rate of {shown}")
+            if rise > _by_chance(measured["null_rate_trained"], report.rows):
+                check(f"nulls/{shown}", rise, "null_rate_rise", f"the rise of the null rate of {shown}")
+        if report.errors:
+            check("errors", report.errors["rate"], "error_rate", "the share of requests that failed")
+    for name, ages in report.staleness.items():
+        if "." in name and ages["newest_days"] is not None:
+            check(f"staleness/{name}", ages["newest_days"], "staleness_days", f"the age in days of the newest event of {name}")  # fmt: skip
     if report.latency_ms:
         check("latency", report.latency_ms["p99"], "latency_p99_ms", "the p99 of latency in ms")
     if report.skew.get("rows"):
         check("skew", report.skew["differing"] / report.skew["rows"], "skew", "the share of skewed features")
-    if "accuracy" in report.live and "accuracy" in metrics:
-        drop = float(metrics["accuracy"]) - report.live["accuracy"]
-        check("accuracy", drop, "accuracy_drop", "the drop of accuracy since training")
+    if report.live.get("rows", 0) >= ROWS_MIN:
+        for measure in ("accuracy", "auc"):
+            if measure in report.live and measure in metrics:
+                drop = float(metrics[measure]) - report.live[measure]
+                if drop > _by_chance(float(metrics[measure]), report.live["rows"]):
+                    check(measure, drop, f"{measure}_drop", f"the drop of {measure} since training")
+        check(
+            "calibration",
+            report.live.get("miscalibration", 0.0),
+            "calibration",
+            "the miscalibration beyond chance",
+        )
     return found

@@ -2,16 +2,21 @@
 
 Y1. A replay takes the features as the source tables held them at the row's stream position, the version of the model that the row
     names, and the arithmetic that answered then. What comes out is the same bits, or a difference that is named.
-Y2. Where no position is on record (another store than this process' engine), features are recomputed as known at the row's time;
-    a difference then may be an event that was on its way.
+Y2. A position is on record where the engine is in the process that answered. Over a client (`penstock serve`, AWS, any compatible
+    store) the answer of a Query does not say what it saw, and from tiles no one position tells. Then each moment around the
+    row's time at which the entity's events changed is tried: where the features come out to the bit at one of them, that is
+    what was seen, and `as_of` says so. Where at none, the values as known at the row's time are shown, with what differs.
+Y3. A model that is Python is run only where the caller says that its code may run here (`run_python`); otherwise a note says that
+    the prediction was taken from the features alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import cloudpickle
 import numpy
 import orjson
 
@@ -19,7 +24,7 @@ from penstock.app.application import App
 from penstock.app.tables import Table
 from penstock.errors import UsageError
 from penstock.features.definition import Plan, Values, compile_set, request_values, transform
-from penstock.features.history import Sql, StreamClient, Version, versions_of_entity
+from penstock.features.history import Sql, StreamClient, Version, versions_of_entities, versions_of_entity
 from penstock.features.instants import instant_of_text, text_range
 from penstock.features.offline import Past
 from penstock.features.online import entity_value
@@ -27,6 +32,7 @@ from penstock.models.prediction import decide
 from penstock.models.registry import Registry
 from penstock.models.runtime import IN_PROCESS, load_model
 from penstock.serving.inference_log import TABLE
+from penstock.serving.python_calls import answers_of, prediction_of
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,12 @@ class Replay:
     logged: dict[str, Any]
     recomputed: dict[str, Any]
     differences: list[str] = field(default_factory=list)
+    as_of: str = ""  # At which position, or by which search, the features were taken.
+    notes: list[str] = field(default_factory=list)
+    feature_differences: list[str] = field(default_factory=list)
+    ages_us: dict[str, int | None] = field(
+        default_factory=dict
+    )  # By source: how old its latest event was, None without one.
 
 
 @dataclass(frozen=True)
@@ -54,9 +66,15 @@ class Chain:
 class Inferences:
     """The log, with what is needed to recompute it."""
 
-    def __init__(self, app: App, client: Any, registry: Registry, lake: Sql | None = None) -> None:
+    def __init__(
+        self, app: App, client: Any, registry: Registry, lake: Sql | None = None, *, run_python: bool = False
+    ) -> None:
+        """With a lake, the client's stream tells the moment that the lake is behind."""
         self._app, self._client, self._registry = app, client, registry
         self._history: Sql | StreamClient = client if lake is None else lake
+        self._tail: StreamClient | None = None if lake is None else client
+        self._run_python = run_python
+        self._held: dict[tuple[str, str, str], list[Version]] = {}
 
     def row(self, request_id: str) -> dict[str, Any]:
         answer = self._client.get_item(
@@ -68,42 +86,86 @@ class Inferences:
         return item
 
     def replay(self, request_id: str) -> Replay:
-        row = self.row(request_id)
+        return self._replay(self.row(request_id))
+
+    def replay_many(self, request_ids: Sequence[str]) -> list[Replay]:
+        """As one by one, with the history of all their entities read once."""
+        rows = [self.row(each) for each in request_ids]
+        by_predictor: dict[str, list[Mapping[str, Any]]] = {}
+        for row in rows:
+            if "entity" in row:
+                by_predictor.setdefault(row["predictor"]["S"], []).append(row)
+        for held in by_predictor.values():
+            plan = self._plan(held[0])
+            texts = list(dict.fromkeys(row["entity"]["S"] for row in held))
+            for table in _tables(plan):
+                values = [entity_value(plan, text) for text in texts]
+                found = versions_of_entities(self._history, table, plan.entity, values, self._tail)
+                for text in texts:
+                    self._held[table.name, plan.entity, text] = found[text]
+        try:
+            return [self._replay(row) for row in rows]
+        finally:
+            self._held.clear()
+
+    def _replay(self, row: Mapping[str, Any]) -> Replay:
         logged = {"features": orjson.loads(row["inputData"]["S"]), **orjson.loads(row["output"]["S"])}
-        features = self._features(row)
-        differences: list[str] = []
-        if features is None:
-            features = logged["features"]
-        else:
-            differences += [
+        found = Replay(row["requestId"]["S"], logged, {}, as_of="the features came with the request")
+        features: Mapping[str, Any] = logged["features"]
+        if "entity" in row:
+            features, as_of = self._features(row, logged["features"], found)
+            found = replace(found, as_of=as_of)
+            found.feature_differences.extend(
                 f"{name}: {logged['features'].get(name)!r} then, {value!r} now{self._reason(row)}"
                 for name, value in features.items()
                 if logged["features"].get(name) != value
-            ]
-        recomputed: dict[str, Any] = {"features": features, **self._predict(row, features, differences)}
+            )
+        found.differences.extend(found.feature_differences)
+        found.recomputed.update({"features": features, **self._predict(row, features, found.notes)})
         for name in ("prediction", "probability"):
-            if name in recomputed and logged[name] != recomputed[name]:
-                differences.append(f"{name}: {logged[name]!r} then, {recomputed[name]!r} now")
-        return Replay(request_id, logged, recomputed, differences)
+            if name in found.recomputed and logged[name] != found.recomputed[name]:
+                found.differences.append(f"{name}: {logged[name]!r} then, {found.recomputed[name]!r} now")
+        return found
 
     def _reason(self, row: Mapping[str, Any]) -> str:
         if "streamPosition" not in row:
-            return " (no stream position is on record: an event may have been on its way)"
+            return " (no stream position is on record, and at no change around that time do the logged values come out)"
         return " (the history no longer tells what the table held, or the feature's definition changed)"
 
-    def _features(self, row: Mapping[str, Any]) -> Values | None:
-        """Recomputed as known then; None where the features came with the request."""
-        if "entity" not in row:
-            return None
+    def _features(
+        self, row: Mapping[str, Any], logged: Mapping[str, Any], found: Replay
+    ) -> tuple[Values, str]:
+        """Recomputed as known then, and what `then` was (Y2)."""
         plan = self._plan(row)
-        at_us = instant_of_text(row["asOf"]["S"])
-        assert at_us is not None
+        at_us, known_us = _instant(row, "asOf"), _instant(row, "timestamp")
         entity = entity_value(plan, row["entity"]["S"])
-        past = Past(plan, {table.name: self._versions(plan, table, entity) for table in _tables(plan)})
-        position = int(row["streamPosition"]["S"]) if "streamPosition" in row else None
+        versions = {table.name: self._versions(plan, table, entity) for table in _tables(plan)}
+        past = Past(plan, versions)
         given = request_values(plan, _numbers(orjson.loads(row["request"]["S"])["given"]))
-        known_us = instant_of_text(row["timestamp"]["S"])
-        return transform(plan, past.features(entity, at_us, position, given, known_us))
+
+        def at(position: int | None) -> Values:
+            return transform(plan, past.features(entity, at_us, position, given, known_us))
+
+        position = int(row["streamPosition"]["S"]) if "streamPosition" in row else None
+        for number, source in enumerate(plan.sources):
+            rows = past.rows(number, entity, at_us, position, known_us)
+            found.ages_us[f"{source.table.name}.{source.time}"] = at_us - rows[-1][0] if rows else None
+        if position is not None:
+            return at(position), f"stream position {position:021d}"
+        values = at(None)
+        if values == logged:
+            return values, f"what was known at {row['timestamp']['S']}"
+        around = _positions_around(versions, known_us, float(row["latencyMs"]["N"]))
+        for tried in around:
+            if (other := at(tried)) == logged:
+                return (
+                    other,
+                    f"stream position {tried:021d}, the one around that time that gives the logged values",
+                )
+        return (
+            values,
+            f"what was known at {row['timestamp']['S']}; none of {len(around)} moments around it fits",
+        )
 
     def _plan(self, row: Mapping[str, Any]) -> Plan:
         name = row["predictor"]["S"]
@@ -112,19 +174,29 @@ class Inferences:
         return compile_set(self._app.predictors[name].features)
 
     def _versions(self, plan: Plan, table: Table, entity: Mapping[str, str]) -> list[Version]:
-        return versions_of_entity(self._history, table, plan.entity, entity)
+        [text] = entity.values()
+        held = self._held.get((table.name, plan.entity, text))
+        if held is not None:
+            return held
+        return versions_of_entity(self._history, table, plan.entity, entity, self._tail)
 
     def _predict(
-        self, row: Mapping[str, Any], features: Mapping[str, Any], differences: list[str]
+        self, row: Mapping[str, Any], features: Mapping[str, Any], notes: list[str]
     ) -> dict[str, Any]:
         version = self._registry.get(row["modelName"]["S"], row["modelVersion"]["S"])
-        if version.format not in IN_PROCESS:
-            differences.append(f"{version.name} is a {version.format} model, which is not run again")
-            return {}
-        model = load_model(version, self._registry.content(version))
-        score = model.score_one(model.signature.vector(features))
         declared = self._app.predictors[row["predictor"]["S"]].threshold
-        found = decide(score, model.classes, version.threshold if declared is None else declared)
+        threshold = version.threshold if declared is None else declared
+        if version.format not in IN_PROCESS:
+            if not self._run_python:
+                notes.append(f"{version.name} is a {version.format} model, whose code is not run here")
+                return {}
+            model = cloudpickle.loads(self._registry.content(version))
+            [answer] = answers_of(model, [dict(features)])
+            found = prediction_of(answer, version.classes, threshold)
+        else:
+            loaded = load_model(version, self._registry.content(version))
+            score = loaded.score_one(loaded.signature.vector(features))
+            found = decide(score, loaded.classes, threshold)
         return {"prediction": found.label, "probability": found.probability}
 
     def why(self, request_id: str) -> Chain:
@@ -162,11 +234,9 @@ class Inferences:
 
     def _events(self, row: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
         plan = self._plan(row)
-        at_us = instant_of_text(row["asOf"]["S"])
-        assert at_us is not None
+        at_us, known_us = _instant(row, "asOf"), _instant(row, "timestamp")
         entity = entity_value(plan, row["entity"]["S"])
         position = int(row["streamPosition"]["S"]) if "streamPosition" in row else None
-        known_us = instant_of_text(row["timestamp"]["S"]) or at_us
         events: list[dict[str, Any]] = []
         sql: list[str] = []
         for source in plan.sources:
@@ -190,6 +260,30 @@ class Inferences:
             ]
         events.sort(key=lambda each: (each["table"], each["position"]))
         return events, sql
+
+
+AROUND_US = 2_000_000  # AWS tells the time of a change in whole seconds.
+TRIED_MAX = 1000
+
+
+def _positions_around(
+    versions: Mapping[str, Sequence[Version]], known_us: int, latency_ms: float
+) -> list[int]:
+    """Positions at which the entity's events changed near a moment, and the one before them all: the nearest first."""
+    low_us, high_us = known_us - AROUND_US, known_us + int(latency_ms * 1000) + AROUND_US
+    found: dict[int, int] = {}
+    for each in (version for held in versions.values() for version in held):
+        for position, commit_us in ((each.position, each.commit_us), (each.until_position, each.until_us)):
+            if low_us <= commit_us <= high_us:
+                found[position] = abs(commit_us - known_us)
+                found.setdefault(position - 1, abs(commit_us - known_us))
+    return sorted(found, key=lambda position: (found[position], position))[:TRIED_MAX]
+
+
+def _instant(row: Mapping[str, Any], name: str) -> int:
+    found = instant_of_text(row[name]["S"])
+    assert found is not None
+    return found
 
 
 def _tables(plan: Plan) -> list[Table]:

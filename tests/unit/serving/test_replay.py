@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.landing import Landing
-from tests.shop import Shop
+from tests.shop import Shop, trained
 
 from penstock.errors import UsageError
+from penstock.features.instants import text_of
+from penstock.models.register import register
 from penstock.serving.replay import Inferences
 
 
@@ -82,6 +86,84 @@ def test_the_lake_tells_a_replay_what_the_stream_has_forgotten(tmp_path: Path) -
     assert [event["item"]["purchase_id"]["S"] for event in chain.events] == ["p1", "p2"]
     found = lake.sql(chain.sql[0]).table.to_pylist()
     assert [row["sequence"] for row in found] == [event["position"] for event in chain.events]
+
+
+def without_position(shop: Shop, request_id: str, **more: Any) -> None:
+    """The row as another store leaves it: a client's answers do not say at which position they were read."""
+    row = shop.client.get_item(TableName="InferenceMetadata", Key={"requestId": {"S": request_id}})["Item"]
+    del row["streamPosition"]
+    shop.client.put_item(TableName="InferenceMetadata", Item=row | more)
+
+
+# Why: Y2. Over a client a purchase may arrive between the clock and the Query; the replay finds the moment that was seen.
+def test_without_a_position_the_moment_that_was_seen_is_found() -> None:
+    shop, inferences = shop_with_history()
+    before_us = shop.now_us
+    shop.db.clock.advance(0.5)
+    shop.buy("c1", "p8", "12", days_ago=0.5)
+    shop.db.clock.advance(0.5)
+    body = shop.ask("GET", f"/predict/will_buy/customer/c1?at={text_of(shop.now_us)}").json()
+    shop.db.clock.advance(0.1)
+    shop.buy("c1", "p9", "13", days_ago=0.5)
+    # The row says that it was asked before p8, and its features say that p8 was seen and p9 was not.
+    without_position(shop, body["requestId"], timestamp={"S": text_of(before_us)})
+    replay = inferences.replay(body["requestId"])
+    assert replay.differences == []
+    assert replay.recomputed["features"] == body["features"]
+    assert "the one around that time" in replay.as_of
+
+
+# Why: what fits at no moment is a difference, and the reason says what was tried.
+def test_without_a_position_a_row_that_fits_nowhere_is_said() -> None:
+    shop, inferences = shop_with_history()
+    body = shop.ask("GET", "/predict/will_buy/customer/c1").json()
+    tampered = {"S": json.dumps({**body["features"], "purchases_7d": 7})}
+    without_position(shop, body["requestId"], inputData=tampered)
+    replay = inferences.replay(body["requestId"])
+    [difference] = replay.feature_differences
+    assert "purchases_7d: 7 then, 1 now (no stream position is on record" in difference
+    assert "fits" in replay.as_of
+
+
+class Doubled:
+    """A Python model."""
+
+    def predict(self, rows: list[dict[str, Any]]) -> list[float]:
+        return [2.0 * row["purchases_7d"] for row in rows]
+
+
+# Why: Y3. A registry's Python is run only by who says so; without it the features are still proved.
+def test_a_python_model_is_replayed_where_its_code_may_run() -> None:
+    shop, inferences = shop_with_history()
+    _, training = trained()
+    register(shop.registry, "will_buy", Doubled(), training, format="python")
+    shop.registry.promote("will_buy", 2)
+    try:
+        request_id = shop.ask("GET", "/predict/will_buy/customer/c1").json()["requestId"]
+    finally:
+        shop.api.state.serving.close()
+    replay = inferences.replay(request_id)
+    assert replay.differences == []
+    assert "whose code is not run here" in replay.notes[0]
+    running = Inferences(shop.app, shop.client, shop.registry, run_python=True)
+    replay = running.replay(request_id)
+    assert (replay.recomputed, replay.notes) == (replay.logged, [])
+
+
+# Why: the lake is a moment behind the table. A prediction of this second is no skew only because the sink has not landed yet.
+def test_what_the_lake_has_not_landed_yet_the_stream_tells(tmp_path: Path) -> None:
+    shop = Shop()
+    landing = Landing(shop, tmp_path)
+    shop.buy("c1", "p1", "19.99", days_ago=1)
+    shop.add_model()
+    lake = landing.drain()
+    shop.buy("c1", "p2", "30", days_ago=0.5)
+    shop.buy("c3", "p1", "30", days_ago=0.5)
+    ids = [shop.ask("GET", f"/predict/will_buy/customer/c{n}").json()["requestId"] for n in (1, 2, 3)]
+    inferences = Inferences(shop.app, shop.client, shop.registry, lake)
+    found = [*inferences.replay_many(ids), *map(inferences.replay, ids)]
+    assert [each.differences for each in found] == [[]] * 6
+    assert found[0].recomputed["features"]["purchases_7d"] == 2
 
 
 # Why: an id that is not there gets words, not a traceback.
