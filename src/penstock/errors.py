@@ -3,7 +3,8 @@
     PenstockError
     ├── ServiceError          an answer that AWS would give: a code, a message, an HTTP status
     ├── Corruption            bytes on disk that are not what was written
-    ├── StoreUnavailable      the disk refuses: full, read-only, gone
+    ├── StoreUnavailable      the disk refuses for now: it is full
+    │   └── StoreLost         a write or sync failed in a way that only opening the store again can mend
     └── UsageError            the caller's own mistake outside the AWS API (a bad URL, use after fork)
 
 One factory per AWS error code stands below the classes, so that a code and its status are written once.
@@ -59,6 +60,10 @@ class Corruption(PenstockError):
 
 class StoreUnavailable(PenstockError):
     """The disk does not take the write. Reads go on; writes may be tried again."""
+
+
+class StoreLost(StoreUnavailable):
+    """The store takes no more writes. What the failed one left on the disk shows when the directory is opened again."""
 
 
 class UsageError(PenstockError):

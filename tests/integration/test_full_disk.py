@@ -37,19 +37,20 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def write(store: rocks.RocksStore, number: int) -> None:
+def write(store: rocks.RocksStore, number: int, *, synced: bool = True) -> None:
     batch = store.batch()
     batch.put(Family.DATA, b"%06d" % number, os.urandom(2000))
     batch.put(Family.META, b"last", b"%d" % number)
     store.write(batch)
-    store.sync()
+    if synced:
+        store.sync()
 
 
-def write_until_refused(store: rocks.RocksStore, number: int) -> int:
+def write_until_refused(store: rocks.RocksStore, number: int, *, synced: bool = True) -> int:
     refused = None
     while refused is None:
         try:
-            write(store, number)
+            write(store, number, synced=synced)
             number += 1
         except StoreUnavailable as error:
             refused = str(error)
@@ -100,6 +101,23 @@ def test_a_full_disk_refuses_writes_serves_reads_and_takes_writes_again(
         assert_holds(store, count)
         write(store, count)
         store.close()
+
+
+# A group of batches meets the end of the room in its middle: what came before it is synced too late. RocksDB never
+# comes back from a sync of a log that it could not write to, so none may be tried until it has begun another.
+def test_a_full_disk_met_between_a_write_and_its_sync_takes_writes_again(small_disk: Path) -> None:
+    store = rocks.open_store(small_disk / "data", cache_bytes=MEGABYTE)  # All of it fits the write buffers.
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(60 * MEGABYTE))
+    count = write_until_refused(store, 0, synced=False)
+    for _ in range(3):
+        with pytest.raises(StoreUnavailable, match="the disk is full"):
+            store.sync()
+    assert_holds(store, count)
+    os.truncate(ballast, 15 * MEGABYTE)
+    write_until_taken(store, count)
+    assert_holds(store, count + 1)
+    store.close()
 
 
 LIMITED = """

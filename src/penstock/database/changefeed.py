@@ -125,6 +125,10 @@ class ChangeFeed:
     def close(self) -> None:
         """Answer everybody who waits, and let nobody wait again: the database is about to close."""
         self._closing = True
+        self.wake_all()
+
+    def wake_all(self) -> None:
+        """Everybody looks once more."""
         waiting, self.waiting = self.waiting, {}
         for held in waiting.values():
             self._resume(held)

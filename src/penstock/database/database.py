@@ -19,7 +19,7 @@ from penstock.database.changefeed import ChangeFeed, Held
 from penstock.database.group_commit import GroupCommit
 from penstock.engine.changes import change_key, next_sequence
 from penstock.engine.plans import Context, Plan, Slices
-from penstock.errors import Corruption, ServiceError
+from penstock.errors import Corruption, ServiceError, StoreUnavailable
 from penstock.model.tables import Stream, Table
 from penstock.operations.json_door import error_body, parse_body
 from penstock.ports import Clock
@@ -28,6 +28,7 @@ from penstock.store.interface import Batch, Family, Store
 log = logging.getLogger("penstock.database")
 
 _PACK_SPACE = struct.Struct(">I").pack
+_DOUBT = StoreUnavailable("what this tells of failed to reach the disk, or did; it is not known yet")
 SLICE_S = 0.001  # How long one read may hold the database before others get their turn.
 Done = Callable[[int, bytes], None]
 
@@ -112,6 +113,7 @@ class Database:
         self._waits = waits_for_sync
         self._context = Context(self.view, 0, fresh_id)
         self.feed = ChangeFeed(store, self.commit, clock, defer, self.start)
+        self.commit.on_certain = self.feed.wake_all
         # Listeners to every plan that changes something: before it is written, and after.
         self.on_applying: deque[Callable[[Plan], None]] = deque()
         self.on_applied: deque[Callable[[Plan], None]] = deque()
@@ -165,7 +167,10 @@ class Database:
         else:
             waited = commit.group_of(plan.reads) if plan.reads else None
             if waited is None:
-                done(200, plan.reply)
+                if commit.doubtful is not None and self._waits and commit.is_doubtful(plan.reads):
+                    self._fail(_DOUBT, done)
+                else:
+                    done(200, plan.reply)
                 return
             group = waited
         if not self._waits:
@@ -179,7 +184,9 @@ class Database:
         group = self.commit.last_group()
         # A refusal may tell what a write did, a ValidationException too (an update of a path that is not there).
         if group is not None and self._waits and isinstance(error, ServiceError):
-            group.waiters.append(lambda _: done(status, body))
+            group.waiters.append(lambda lost: done(status, body) if lost is None else self._fail(lost, done))
+        elif self.commit.doubtful is not None and self._waits and isinstance(error, ServiceError):
+            self._fail(_DOUBT, done)
         else:
             done(status, body)
 
@@ -207,14 +214,15 @@ class Database:
             self._define(plan, batch)
         try:
             self.store.write(batch)
-        except errors.PenstockError:
+        except errors.PenstockError as error:
+            self.commit.refused(error)
             # Nothing was written: what is held in memory goes back to what the disk says.
             catalog.load()
             raise
         keys = [key for key, _ in plan.puts] + plan.deletes
-        if plan.tables:
-            defined = [_PACK_SPACE(space) for _, table in plan.tables if table for space in table.spaces]
-            self.commit.applied(keys, catalog.last_sequence, defined)
+        if plan.tables or plan.streams or plan.ended:
+            spaces = [space for _, table in plan.tables if table for space in table.spaces]
+            self.commit.applied(keys, catalog.last_sequence, [b"", *map(_PACK_SPACE, spaces)])
         else:
             self.commit.applied(keys, catalog.last_sequence)
         if self.feed.waiting:

@@ -2,12 +2,16 @@
 
     open      the group that batches join as they are applied
     syncing   the group that a sync is under way for; there is at most one
+    doubtful  the groups whose sync failed, as one: the disk may have them, whole or in part, or not
 
 G1. A batch belongs to the group that was open when it was applied; the group's callers are told after its sync.
 G2. A read of a key that an unsynced batch touched waits for that batch's group, so nothing is seen that a power cut
     could take back. What a key is, is a prefix of 8 bytes (one partition) or of 4 (one space). A read in a table that
     an unsynced batch made or changed waits for it too: a table made anew has none of the items that it had before.
 G3. Groups finish in order: who waits for a group may rely on everything before it.
+G4. After a failed sync its callers are told that it failed, and a read of what is doubtful is refused: nobody can tell
+    what a power cut would leave of it. A later sync that succeeds covers it too (S6 in store/interface.py), and ends
+    the doubt. Where the store must be opened again (`lost`) it lasts until then.
 
 `begin` and `finish` are called where the database is called (one thread, or under its lock); the sync between them is
 called from anywhere.
@@ -19,7 +23,7 @@ import threading
 from collections.abc import Callable, Iterable
 from queue import SimpleQueue
 
-from penstock.errors import PenstockError
+from penstock.errors import PenstockError, StoreLost
 from penstock.store.interface import Store
 
 Waiter = Callable[[PenstockError | None], None]
@@ -32,7 +36,8 @@ class Group:
 
     def __init__(self) -> None:
         self.prefixes: set[bytes] = set()
-        self.defined: set[bytes] = set()  # Spaces, as prefixes of 4 bytes, of tables made or changed.
+        # Spaces, as prefixes of 4 bytes, of tables made or changed; and b"" where any definition changed.
+        self.defined: set[bytes] = set()
         self.waiters: list[Waiter] = []
         self.sequence = 0
 
@@ -45,7 +50,10 @@ class GroupCommit:
         self._kick = kick
         self.open = Group()
         self.syncing: Group | None = None
+        self.doubtful: Group | None = None
+        self.lost: StoreLost | None = None
         self.synced_sequence = synced_sequence
+        self.on_certain: Callable[[], None] = lambda: None  # The doubt has ended.
 
     def applied(self, keys: Iterable[bytes], sequence: int, defined: Iterable[bytes] = ()) -> None:
         """A batch that touched `keys`, and made or changed the tables of the spaces `defined`, was applied."""
@@ -63,12 +71,13 @@ class GroupCommit:
     def group_of(self, reads: Iterable[bytes]) -> Group | None:
         """The last group that touched any of these prefixes and is not synced yet."""
         for group in (self.open, self.syncing):
-            if group is not None and group.prefixes:
-                prefixes, defined = group.prefixes, group.defined
-                for key in reads:
-                    if key[:8] in prefixes or (defined and key[:4] in defined):
-                        return group
+            if group is not None and group.prefixes and _touches(group, reads):
+                return group
         return None
+
+    def is_doubtful(self, reads: Iterable[bytes]) -> bool:
+        """Of the reads of everything only those are doubtful, by G4, that a table's definition could change."""
+        return self.doubtful is not None and _touches(self.doubtful, reads)
 
     def last_group(self) -> Group | None:
         return self.open if self.open.prefixes else self.syncing
@@ -84,12 +93,31 @@ class GroupCommit:
     def finish(self, group: Group, error: PenstockError | None) -> None:
         assert group is self.syncing
         self.syncing = None
-        if error is None:
-            self.synced_sequence = max(self.synced_sequence, group.sequence)
+        was_doubtful = self.doubtful
+        if error is not None:
+            self._doubt(group, error)
+        else:
+            self.doubtful = None
+            sequences = [self.synced_sequence, group.sequence, was_doubtful.sequence if was_doubtful else 0]
+            self.synced_sequence = max(sequences)
         for waiter in group.waiters:
             waiter(error)
+        if error is None and was_doubtful is not None:
+            self.on_certain()
         if self.open.prefixes:
             self._kick()
+
+    def _doubt(self, group: Group, error: PenstockError) -> None:
+        self.refused(error)
+        doubtful = self.doubtful = self.doubtful or Group()
+        doubtful.prefixes |= group.prefixes - {b""}
+        doubtful.defined |= group.defined
+        doubtful.sequence = max(doubtful.sequence, group.sequence)
+
+    def refused(self, error: PenstockError) -> None:
+        """The store refused a write or a sync."""
+        if isinstance(error, StoreLost):
+            self.lost = error
 
     def sync(self) -> PenstockError | None:
         try:
@@ -98,6 +126,11 @@ class GroupCommit:
             # Whatever kept the batches from the disk, their callers are told, and the thread lives on.
             return error
         return None
+
+
+def _touches(group: Group, reads: Iterable[bytes]) -> bool:
+    prefixes, defined = group.prefixes, group.defined
+    return any(key[:8] in prefixes or (defined and key[:4] in defined) for key in reads)
 
 
 class SyncThread:

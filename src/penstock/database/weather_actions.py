@@ -30,7 +30,7 @@ from penstock.database.weather_past import Past
 from penstock.database.weather_tables import ChangesView, ItemsView, TablesView, Transitions
 from penstock.database.weather_throttling import RATE, HotPartitions, reason_of, throttled
 from penstock.engine import shards, transactions
-from penstock.engine.plans import Context, Plan, Request, Slices, View
+from penstock.engine.plans import EVERYTHING, Context, Plan, Request, Slices, View
 from penstock.errors import ServiceError, StoreUnavailable
 from penstock.limits import ITERATOR_S
 from penstock.model.tables import Index, Table
@@ -145,7 +145,7 @@ class BadDay:
             for name, _ in plan.tables:
                 self._transitions.refuse_change(name, call.context.now_us)
         # A transaction's token was used before: the first call's success is told again, whatever the weather.
-        if plan.reads == [b""] and call.name in TRANSACTIONS:
+        if plan.reads[:1] == [EVERYTHING] and call.name in TRANSACTIONS:
             return plan
         self._meet_conflict(call, plan)
         self._meet_throttling(call, plan)

@@ -19,6 +19,8 @@ import msgspec
 
 from penstock.model.tables import Stream, Table
 
+EVERYTHING = b""  # In `Plan.reads`: the answer waits for whatever is not durable yet.
+
 # The JSON edge: a request's members as they came, after its shape was checked.
 Request: TypeAlias = dict[str, Any]
 
@@ -44,7 +46,7 @@ class Plan(msgspec.Struct):
     streams: list[Stream] = []
     dropped: list[int] = []  # Spaces whose keys all go, in one range each.
     meta: list[tuple[bytes, bytes | None]] = []  # META family; None deletes.
-    # Prefixes that the reply depends on: an unsynced write under one delays the answer; b"" is any write.
+    # Prefixes that the reply depends on: an unsynced write under one delays the answer.
     reads: list[bytes] = []
     # Both come with `meta` that says so. CHANGES family: lower <= key < upper goes; streams that leave the catalogue.
     trimmed: tuple[tuple[bytes, bytes], ...] = ()

@@ -8,7 +8,8 @@ S5. Keys order as unsigned bytes. `scan` gives lower <= key < upper, or the same
     bound (None), to the last key.
 S6. Damage raises `Corruption`; a disk that refuses raises `StoreUnavailable` and leaves reads working.
     A `write` that raised is not applied; a `sync` that raised promises nothing, and what was written before
-    it is still read. Both may be called again.
+    it is still read. Both may be called again; a later `sync` that returns has made durable (S2) that too, and
+    may take a `write` that succeeds first. After `StoreLost` neither succeeds until the store is opened again.
 S7. A batch is written once. One thread at a time calls everything but `sync`. Scans are consumed or dropped
     before `close`; whatever is called after it raises `UsageError`.
 

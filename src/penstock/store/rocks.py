@@ -26,7 +26,7 @@ from typing import Any
 
 import rocksdict
 
-from penstock.errors import Corruption, StoreUnavailable, UsageError
+from penstock.errors import Corruption, StoreLost, StoreUnavailable, UsageError
 from penstock.store import directory, log
 from penstock.store.interface import Batch, Family
 from penstock.store.options import CACHE_BYTES, WRITE_BUFFERS_BYTES, Memory, options_text
@@ -83,6 +83,8 @@ class RocksStore:
         self._read_only = read_only
         self._owner = owner
         self._sync_lock = threading.Lock()
+        # Why the log must not be synced until a write succeeds.
+        self._refusal: StoreUnavailable | None = None
         directory.check_format(folder, create=not read_only)
         self._mark = directory.Mark(folder)
         try:
@@ -222,13 +224,15 @@ class RocksStore:
 
     def write(self, batch: Batch) -> None:
         assert isinstance(batch, RocksBatch)
-        number, raw = self._written + 1, batch.raw
+        number, raw, refusal = self._written + 1, batch.raw, self._refusal
         try:
             raw.put(log.NUMBER_KEY, log.number_value(number, self._synced), self._numbers)
             self._write(raw)
         except Exception as error:
-            raise translated(error) from error
+            raise self._refused(error, of_log=".log" in str(error)) from error
         self._written = number
+        if refusal is not None:
+            self._refusal = None  # RocksDB has put everything into synced tables and begun another log.
 
     def sync(self) -> None:
         with self._sync_lock:
@@ -237,13 +241,27 @@ class RocksStore:
                 self._flush_log()
 
     def _flush_log(self) -> None:
+        if self._refusal is not None:
+            raise type(self._refusal)(str(self._refusal))
         number = self._written
         try:
             self._db.flush_wal(True)
         except Exception as error:
-            raise translated(error) from error
+            raise self._refused(error, of_log=True) from error
         self._synced = number
         self._mark.write(number)
+
+    def _refused(self, error: Exception, *, of_log: bool) -> Exception:
+        """The error of a write or sync. RocksDB comes back from a full disk by itself, but never from a second sync of
+        a log that it could not write to, nor from any other I/O error."""
+        told = translated(error)
+        if not isinstance(told, StoreUnavailable):
+            return told
+        if not _says_full(str(error)):
+            told = StoreLost(f"the data directory must be opened again: {told}")
+        if of_log:
+            self._refusal = told
+        return told
 
     def checkpoint(self, folder: Path) -> None:
         self._check_open()
@@ -413,11 +431,15 @@ def translated(error: Exception) -> Exception:
         return UsageError(f"the store was opened to be read only: {text}")
     if text.startswith("IO error: No such file") or "No such file or directory" in text:
         return Corruption(text)
-    if text.startswith("IO error: No space left"):
+    if _says_full(text):
         return StoreUnavailable(f"the disk is full: {text}")
     if text.startswith("IO error"):
         return StoreUnavailable(text)
     return Corruption(text)
+
+
+def _says_full(text: str) -> bool:
+    return text.startswith("IO error: No space left")
 
 
 def _opening(error: Exception) -> Exception:

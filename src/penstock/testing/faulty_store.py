@@ -16,7 +16,8 @@ F2. What survives is a prefix of the batches as they were written (S3), at least
     `write` returned survives.
 F3. A batch survives whole or not at all (S1), also the one during whose `write` the power went.
 F4. While `full` is true, `write` and `sync` raise `StoreUnavailable` and reads go on; once it is false again
-    they work. `fail_syncs(n)` lets the next n syncs fail; their batches stay written, and not promised.
+    they work. `fail_syncs(n)` lets the next n syncs fail; their batches stay written, and not promised. While `lost`
+    is true it is `StoreLost` that they raise: only a store opened anew, on the same disk, takes writes.
 F5. `hold_syncs` makes syncs wait until `release_syncs`: a slow disk without sleeping. A sync covers what was
     written when it was called, not what was written while it waited.
 F6. Without faults it is a store like any other: it passes the contract suite, and closed and opened again it
@@ -31,7 +32,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from penstock.errors import StoreUnavailable, UsageError
+from penstock.errors import StoreLost, StoreUnavailable, UsageError
 from penstock.store.interface import Batch, Family
 from penstock.store.memory import MemoryBatch, MemoryStore
 
@@ -71,6 +72,7 @@ class FaultyStore:
         self.disk.kept = self.disk.synced = len(self.disk.batches)
         self.operations = 0
         self.full = False
+        self.lost = False
         self._faults = Faults() if faults is None else faults
         self._random = random.Random(self._faults.seed)
         self._dead = False
@@ -187,6 +189,8 @@ class FaultyStore:
             raise UsageError("the store is closed")
 
     def _check_room(self) -> None:
+        if self.lost:
+            raise StoreLost("the disk does not answer: open the store again")
         if self.full:
             raise StoreUnavailable("the disk is full")
 

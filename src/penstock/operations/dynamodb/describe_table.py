@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from penstock import errors
-from penstock.engine.plans import Context, Plan, Request, View
+from penstock.engine.plans import EVERYTHING, Context, Plan, Request, View
 from penstock.model.tables import Table
 from penstock.operations import shapes
 from penstock.operations.dynamodb.arns import table_name
 from penstock.operations.dynamodb.table_descriptions import description_reply
-
-EVERYTHING = b""  # As a prefix of Plan.reads: the answer waits for whatever is not durable yet.
 
 
 def run(request: Request, context: Context) -> Plan:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import orjson
 
-from penstock.engine.plans import Context, Plan, Request
+from penstock.engine.plans import EVERYTHING, Context, Plan, Request
 from penstock.operations import shapes
-from penstock.operations.dynamodb.describe_table import EVERYTHING, described_table
+from penstock.operations.dynamodb.describe_table import described_table
 
 
 def run(request: Request, context: Context) -> Plan:

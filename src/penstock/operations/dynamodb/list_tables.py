@@ -6,9 +6,8 @@ from bisect import bisect_right
 
 import orjson
 
-from penstock.engine.plans import Context, Plan, Request
+from penstock.engine.plans import EVERYTHING, Context, Plan, Request
 from penstock.operations import shapes
-from penstock.operations.dynamodb.describe_table import EVERYTHING
 
 PAGE_NAMES = 100
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 import orjson
 
 from penstock import errors
-from penstock.engine.plans import Context, Plan, Request
+from penstock.engine.plans import EVERYTHING, Context, Plan, Request
 from penstock.operations import shapes
-from penstock.operations.dynamodb.describe_table import EVERYTHING
 from penstock.operations.dynamodb.table_tags import find_tagged_table
 
 

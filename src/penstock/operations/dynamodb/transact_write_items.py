@@ -13,13 +13,13 @@ import orjson
 
 from penstock import errors
 from penstock.engine import transactions
-from penstock.engine.plans import Context, Plan, Request
+from penstock.engine.plans import EVERYTHING, Context, Plan, Request
 from penstock.engine.writes import Old, plan_delete, plan_put, write_plan
 from penstock.expressions.conditions import Condition
 from penstock.expressions.updates import Update
 from penstock.limits import TRANSACTION_BYTES_MAX
 from penstock.model.capacity import Consumed, read_units, write_units
-from penstock.model.keys import base_key, check_item_keys, check_key
+from penstock.model.keys import base_key, check_item_keys, check_key, space_bounds
 from penstock.model.tables import Table
 from penstock.model.values import Item, item_size
 from penstock.operations import shapes
@@ -65,7 +65,8 @@ def settle(request: Request, steps: list[Step], actions: object, context: Contex
             units = consumed.setdefault(step.table.name, Consumed(step.table.name))
             units.table += read_units(item_size(step.item), True)
         # `reads` lets the answer wait for the first call's sync, should that still be under way.
-        return Plan(reply=_reply(request, steps, consumed, "ReadCapacityUnits"), reads=[b""])
+        reads = [EVERYTHING, *(space_bounds(step.table.space)[0] for step in steps)]
+        return Plan(reply=_reply(request, steps, consumed, "ReadCapacityUnits"), reads=reads)
     transactions.decide_all(steps, _find_key)
     check_distinct(steps)
     plan = write_plan()

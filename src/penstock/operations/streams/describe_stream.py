@@ -8,7 +8,7 @@ import orjson
 
 from penstock.engine import shards
 from penstock.engine.changes import sequence_text
-from penstock.engine.plans import Context, Plan, Request
+from penstock.engine.plans import EVERYTHING, Context, Plan, Request
 from penstock.model.tables import Shard, Stream
 from penstock.operations import shapes
 from penstock.operations.streams.naming import stream_of
@@ -38,7 +38,7 @@ def run(request: Request, context: Context) -> Plan:
     if len(chosen) > limit:
         description["LastEvaluatedShardId"] = shards.shard_id(stream, chosen[limit - 1].number)
     # A split or an end that could still be lost is told to nobody: the reply waits for what is not yet synced.
-    return Plan(reply=orjson.dumps({"StreamDescription": description}), reads=[b""])
+    return Plan(reply=orjson.dumps({"StreamDescription": description}), reads=[EVERYTHING])
 
 
 def _chosen(stream: Stream, request: Request) -> list[Shard]:

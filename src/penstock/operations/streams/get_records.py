@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterator
 
 from penstock.engine import shards
 from penstock.engine.changes import record_writer, sequence_in_key
-from penstock.engine.plans import Context, Plan, Request, Slices, View
+from penstock.engine.plans import EVERYTHING, Context, Plan, Request, Slices, View
 from penstock.limits import PAGE_BYTES_MAX, STREAM_RECORDS_MAX
 from penstock.model.tables import Shard, Stream
 from penstock.operations import shapes
@@ -39,7 +39,7 @@ def run(request: Request, context: Context) -> Slices:
     reply = b'{"Records":[' + b",".join(parts) + b"]"
     if ended:
         # That the shard is closed may not be durable itself.
-        return Plan(reply=reply + b"}", reads=[b""])
+        return Plan(reply=reply + b"}", reads=[EVERYTHING])
     place.made_ms = now_us // 1000
     reply += b',"NextShardIterator":"' + iterators.write(place).encode() + b'"}'
     waits = not parts and shard.closed is None and stream.enabled

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import orjson
 
-from penstock.engine.plans import Context, Plan, Request
+from penstock.engine.plans import EVERYTHING, Context, Plan, Request
 from penstock.operations import shapes
 from penstock.operations.dynamodb.arns import stream_arn
 
@@ -33,4 +33,4 @@ def run(request: Request, context: Context) -> Plan:
     }
     if len(found) > limit:
         reply["LastEvaluatedStreamArn"] = found[limit - 1][0]
-    return Plan(reply=orjson.dumps(reply), reads=[b""])
+    return Plan(reply=orjson.dumps(reply), reads=[EVERYTHING])
