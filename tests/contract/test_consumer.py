@@ -216,6 +216,28 @@ def test_a_poison_record_becomes_a_dead_letter_that_can_be_retried(shop: Shop) -
     assert shop.seen()[-1] == ("c", "p0003")
 
 
+# Why: a handler that hangs must not hold its lane for ever, and what it hangs on is found as any other error is.
+def test_a_call_that_hangs_has_failed_and_the_stream_goes_on(shop: Shop) -> None:
+    released = threading.Event()
+
+    @shop.app.on_change(shop.purchases, batch_size=1, maximum_retry_attempts=1, timeout_s=1.0)
+    def collect(event: dict[str, Any]) -> None:
+        if event["Records"][0]["dynamodb"]["NewImage"]["amount"]["N"] == "1":
+            released.wait(WITHIN_S)
+        shop.events.append(event)
+
+    for number in range(3):
+        shop.buy("c", number)
+    worker = running(shop)
+    until(lambda: len(shop.seen()) >= 2)
+    assert [id_ for _, id_ in shop.seen()] == ["p0000", "p0002"]
+    [letter] = DeadLetters(shop.client).list("collect")
+    assert (letter.error_type, letter.error_message) == ("TimedOut", "Task timed out after 1.00 seconds")
+    assert letter.attempts == 2
+    assert worker.stop(), "a call that was left behind holds up nobody"
+    released.set()
+
+
 # Why: exactly once is a promise about the store's transactions, so it has to hold on each store.
 def test_transact_commits_the_writes_with_the_position(shop: Shop) -> None:
     failed: list[int] = []

@@ -32,6 +32,7 @@ class ChangeHandler:
     bisect_batch_on_function_error: bool = False
     report_batch_item_failures: bool = False
     on_failure: Callable[[dict[str, Any]], None] | str | None = None  # Beside the dead-letter table.
+    timeout_s: float = 900.0  # Timeout of the function; a call that takes longer has failed.
 
 
 @dataclass(frozen=True)

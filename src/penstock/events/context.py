@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from penstock.errors import UsageError
 
-TIMEOUT_S = 900.0  # Lambda's longest. A handler is not stopped here; this is what `get_remaining_time_in_millis` counts.
+TIMEOUT_S = 900.0  # Lambda's longest.
 
 
 class Commit(Protocol):
@@ -38,6 +38,7 @@ class Context:
         *,
         region: str = "us-east-1",
         commit: Commit | None = None,
+        timeout_s: float = TIMEOUT_S,
     ) -> None:
         self.function_name = function_name
         self.aws_request_id = request_id
@@ -46,7 +47,7 @@ class Context:
         self.log_stream_name = f"[$LATEST]{request_id.replace('-', '')}"
         self.identity = Identity()
         self._now_s = now_s
-        self._until_s = now_s() + TIMEOUT_S
+        self._until_s = now_s() + timeout_s
         self._commit = commit
 
     def get_remaining_time_in_millis(self) -> int:

@@ -6,10 +6,13 @@ X1. The position's update is the last item of the transaction, on condition that
 X2. The token is new for each call and the same for each attempt of one: sent again after a lost answer, it is applied once.
 X3. Where a call's fate stays unknown, the lane is opened anew, which reads the position from the store before any handler
     is called again.
+X4. A call that took too long is left behind and may write no more (`abandon`). Where it is writing at that moment, its fate is
+    unknown and X3 holds.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -59,6 +62,14 @@ class LaneCommit:
         self._token, self._random, self._sleep = token, random, sleep
         self.committed = 0
         self.in_doubt = False  # Fenced off, or a call's fate is unknown.
+        self._lock = threading.Lock()
+        self._writing = self._abandoned = False
+
+    def abandon(self) -> None:
+        """Nobody waits for this call any more."""
+        with self._lock:
+            self._abandoned = True
+            self.in_doubt |= self._writing
 
     def transact(self, items: Sequence[dict[str, Any]], through: str | None = None) -> None:
         if len(items) > WRITES_MAX:
@@ -73,8 +84,16 @@ class LaneCommit:
         before = self.committed or self._before
         if target <= before:
             raise UsageError(f"this batch is committed through {sequence_text(before)} already")
-        self._write([*items, self._move(before, target)])
-        self.committed = target
+        with self._lock:
+            if self._abandoned:
+                raise PositionMoved("this call took too long: its records are another's by now")
+            self._writing = True
+        try:
+            self._write([*items, self._move(before, target)])
+            self.committed = target
+        finally:
+            with self._lock:
+                self._writing = False
 
     def _move(self, before: int, target: int) -> dict[str, Any]:
         values = {":to": {"S": sequence_text(target)}, ":e": {"N": str(self._epoch)}}
@@ -97,7 +116,8 @@ class LaneCommit:
         for attempt in range(ATTEMPTS_MAX):
             try:
                 self._client.transact_write_items(TransactItems=items, ClientRequestToken=token)
-                self.in_doubt = False
+                with self._lock:
+                    self.in_doubt = self._abandoned
                 return
             except ServiceError as error:
                 if not self._may_try_again(error) or attempt == ATTEMPTS_MAX - 1:

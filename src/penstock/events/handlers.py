@@ -14,6 +14,8 @@ from penstock.events.context import Context
 from penstock.events.exactly_once import LaneCommit
 from penstock.events.outcomes import Outcome, raised, returned
 from penstock.events.records import Record, entry_of
+from penstock.events.settings import Settings
+from penstock.events.time_limits import InTime, TimedOut
 
 log = logging.getLogger("penstock.events")
 
@@ -42,15 +44,20 @@ def event_of(records: Sequence[Record]) -> dict[str, Any]:
 
 
 def call_with_batch(
-    handler: Handler, records: Sequence[Record], context: Context, commit: LaneCommit, reports: bool
+    settings: Settings, records: Sequence[Record], context: Context, commit: LaneCommit, in_time: InTime
 ) -> Outcome:
     entries = [entry_of(record, 0.0) for record in records]
+    event = event_of(records)
     try:
-        answer = call(handler, event_of(records), context)
+        answer = in_time(lambda: call(settings.handler, event, context), settings.timeout_s)
+    except TimedOut as error:
+        commit.abandon()
+        log.warning("%s: %s", context.function_name, error)
+        return raised(error, entries, commit.committed, commit.in_doubt)
     except (Exception, SystemExit) as error:
         # A handler is somebody else's code: whatever it raises is its answer.
         log.warning("%s failed: %s: %s", context.function_name, type(error).__name__, error)
         return raised(error, entries, commit.committed, commit.in_doubt)
     if commit.in_doubt:
         return raised(RuntimeError("a transaction's fate is unknown"), entries, commit.committed, True)
-    return returned(answer, entries, reports, commit.committed)
+    return returned(answer, entries, settings.report_batch_item_failures, commit.committed)

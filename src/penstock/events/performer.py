@@ -24,6 +24,7 @@ from penstock.events.records import Record
 from penstock.events.retries import Randomness
 from penstock.events.settings import Settings
 from penstock.events.source import Source
+from penstock.events.time_limits import InTime, at_leisure
 from penstock.ports import Clock
 
 Sleep: TypeAlias = Callable[[float], None]
@@ -41,9 +42,11 @@ class Performer:
         random: Randomness,
         fresh_id: Callable[[], str],
         sleep: Sleep,
+        in_time: InTime = at_leisure,
     ) -> None:
         self._client, self._settings, self._worker = client, settings, worker
         self._clock, self._random, self._fresh_id, self._sleep = clock, random, fresh_id, sleep
+        self._in_time = in_time
         self._positions = Positions(client, settings.name)
         self._source = Source(client, settings.table)
         self._letters = DeadLetters(client)
@@ -120,11 +123,14 @@ class Performer:
         commit = self._commit(effect, effect.records)
         region = effect.records[0].get("awsRegion", "us-east-1")
         context = Context(
-            settings.name, self._fresh_id(), self._clock.monotonic_s, region=region, commit=commit
+            settings.name,
+            self._fresh_id(),
+            self._clock.monotonic_s,
+            region=region,
+            commit=commit,
+            timeout_s=settings.timeout_s,
         )
-        return call_with_batch(
-            settings.handler, effect.records, context, commit, settings.report_batch_item_failures
-        )
+        return call_with_batch(settings, effect.records, context, commit, self._in_time)
 
     def _commit(self, effect: effects.Invoke | effects.Bury, records: Sequence[Record]) -> LaneCommit:
         held = effect.held

@@ -24,6 +24,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "batch_size": (1, 10_000),
     "window_s": (0, 300),
     "parallelization_factor": (1, 10),
+    "timeout_s": (1, 900),
 }
 
 
@@ -44,6 +45,7 @@ class Settings:
     bisect_batch_on_function_error: bool = False
     report_batch_item_failures: bool = False
     on_failure: Callable[[dict[str, Any]], None] | str | None = None
+    timeout_s: float = 900.0
 
     @property
     def age_s_max(self) -> float:
@@ -77,4 +79,5 @@ def settings_of(declared: ChangeHandler) -> Settings:
         bisect_batch_on_function_error=declared.bisect_batch_on_function_error,
         report_batch_item_failures=declared.report_batch_item_failures,
         on_failure=declared.on_failure,
+        timeout_s=declared.timeout_s,
     )

@@ -36,6 +36,7 @@ from penstock.events.performer import Performer
 from penstock.events.settings import Settings, settings_of
 from penstock.events.system_tables import consumers_table, dead_letters_table, ensure_table
 from penstock.events.threads import Hands
+from penstock.events.time_limits import TimeLimit
 from penstock.metrics.registry import Registry
 from penstock.ports import Clock
 
@@ -66,6 +67,7 @@ class ConsumerThread:
         settings: Settings,
         worker: str,
         hands: Hands,
+        callers: Hands,
         clock: Clock,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -74,7 +76,16 @@ class ConsumerThread:
         chance = random.Random()
         self.consumer = Consumer(settings, worker, chance)
         self.failure: BaseException | None = None
-        self._performer = Performer(client, settings, worker, clock, chance, lambda: str(uuid.uuid4()), sleep)
+        self._performer = Performer(
+            client,
+            settings,
+            worker,
+            clock,
+            chance,
+            lambda: str(uuid.uuid4()),
+            sleep,
+            TimeLimit(callers, settings.name),
+        )
         self._hands = hands
         self._inbox: SimpleQueue[tuple[Effect, Result | Crashed] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=f"penstock-{settings.name}", daemon=True)
@@ -156,10 +167,15 @@ class Worker:
         self._client = client
         self._clock = clock or SystemClock()
         self._hands = Hands("penstock-effect")
+        self._callers = Hands(
+            "penstock-handler"
+        )  # Of its own: an effect waits for its call in one thread each.
         self._registry = registry or Registry()
         self._declared: list[ChangeHandler] = list(app.change_handlers.values())
         self.consumers = {
-            declared.name: ConsumerThread(client, settings_of(declared), self.name, self._hands, self._clock)
+            declared.name: ConsumerThread(
+                client, settings_of(declared), self.name, self._hands, self._callers, self._clock
+            )
             for declared in self._declared
         }
         self.door = (
@@ -207,4 +223,5 @@ class Worker:
         if self.door is not None:
             in_time.append(self.door.drain(deadline_s))
         self._hands.close()
+        self._callers.close()
         return all(in_time)
