@@ -14,6 +14,7 @@ from penstock.cli.main import main
 from penstock.connect.urls import connect
 from penstock.events.worker import Worker
 from penstock.run.app_files import load_app
+from penstock.run.state import Picture, write_picture
 
 APP = """
 import penstock
@@ -100,6 +101,29 @@ def test_a_load_its_consumer_and_a_dead_letter_from_the_command_line(
     (tmp_path / "repaired").touch()
     assert shop("dead-letters", "retry", "collect", "--all", app=True) == (0, "1 handled, 0 failed\n")
     assert shop("dead-letters", "discard", "collect", "--all") == (0, "0 discarded\n")
+
+
+# Why: who runs `penstock up elsewhere` types the next command in the same folder, and means the same application.
+def test_the_application_is_found_as_up_finds_it(
+    tmp_path: Path, shop: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(
+        '{"customer": "c", "id": "p3", "amount": 3}\n{"customer": "c", "id": "p4", "amount": "no"}\n'
+    )
+    elsewhere = tmp_path / "far" / "away"
+    elsewhere.mkdir(parents=True)
+    monkeypatch.chdir(elsewhere)
+    assert "2 stored" in shop("load", "purchases", str(rows))[1], "without an application only keys are known"
+    assert shop("dead-letters", "retry", "collect", "--all")[0] == 2
+
+    picture = Picture("shop", str(tmp_path / "app.py"), str(tmp_path / "data"), 0, 0.0, [])
+    write_picture(tmp_path / "data", picture)
+    code, printed = shop("load", "purchases", str(rows), "--restart")
+    assert (code, "1 stored, 1 refused" in printed) == (1, True)
+    run_worker(tmp_path, lambda worker: worker.consumers["collect"].consumer.tally.dead_letters == 1)
+    (tmp_path / "repaired").touch()
+    assert shop("dead-letters", "retry", "collect", "--all") == (0, "1 handled, 0 failed\n")
 
 
 # Why: a mistake is told in one line with the way out, and nothing is done.

@@ -61,6 +61,11 @@ def open_registry(data: Path, store: str | None) -> tuple[Client, Registry]:
     return client, Registry(client, ArtifactFolder(data / "models"))
 
 
+def data_folder(url: str) -> Path:
+    """The data directory that a command means which takes a URL: the URL's own, or where `up` keeps its data."""
+    return Path(url.removeprefix("file:")) if url.startswith("file:") else Path("data")
+
+
 def find_application(given: Path | None, data: Path, here: Path) -> Path:
     """Where no file is named and none is here, the application that `up` ran on the data directory."""
     if given is None and not (here / APP_FILE).is_file():

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from penstock.cli.application import data_folder, find_application
 from penstock.cli.output import print_json, print_table
 from penstock.connect.client import Client
 from penstock.connect.urls import connect
@@ -17,7 +18,7 @@ from penstock.errors import UsageError
 from penstock.events.dead_letters import DeadLetter, DeadLetters
 from penstock.events.environment import aws_environment
 from penstock.events.settings import Settings, settings_of
-from penstock.run.app_files import find_app_file, load_app
+from penstock.run.app_files import load_app
 
 app = typer.Typer(
     help="List, show, retry and discard records that could not be handled.", no_args_is_help=True
@@ -124,7 +125,7 @@ def _chosen(
 def _settings(path: Path | None, consumer: str, client: Client, url: str) -> Settings:
     if url.startswith("http"):
         os.environ.update(aws_environment(url, "us-east-1", os.environ))
-    declared = load_app(find_app_file(path, Path.cwd()))
+    declared = load_app(find_application(path, data_folder(url), Path.cwd()))
     declared.bind(client)
     if consumer not in declared.change_handlers:
         known = ", ".join(declared.change_handlers) or "none"

@@ -12,18 +12,22 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
 )
+from rich.text import Text
 
+from penstock.app.application import App
+from penstock.cli.application import data_folder, find_application
+from penstock.cli.output import duration
 from penstock.connect.client import Client
 from penstock.connect.urls import connect
 from penstock.errors import ServiceError, UsageError
 from penstock.events import loading
 from penstock.events.event_items import CHECKS, EventShape, shape_described, shape_of
 from penstock.events.row_files import count_hint, format_of
-from penstock.run.app_files import find_app_file, load_app
+from penstock.run.app_files import declares, load_app
 
 
 def run(
@@ -33,7 +37,10 @@ def run(
         str, typer.Option(help="file:./data, http://127.0.0.1:8000 or aws:REGION.")
     ] = "http://127.0.0.1:8000",
     app: Annotated[
-        Path | None, typer.Option(help="An application: its schema is checked and its times are normalised.")
+        Path | None,
+        typer.Option(
+            help="The application whose schema is checked and whose times are normalised; found as `up` finds it."
+        ),
     ] = None,
     type: Annotated[list[str] | None, typer.Option(help="Of a CSV column: amount=number. Repeat it.")] = None,
     restart: Annotated[bool, typer.Option(help="Begin anew where a load was interrupted.")] = False,
@@ -46,7 +53,7 @@ def run(
         format_of(path)
     refused = 0
     with connect(url) as client:
-        shape = _shape(client, table, app)
+        shape = _shape(client, table, app, data_folder(url))
         for path in files:
             refused += _load(client, shape, path, types, resume=not restart)
     if refused:
@@ -63,16 +70,40 @@ def _types(given: Sequence[str]) -> dict[str, str]:
     return types
 
 
-def _shape(client: Client, table: str, app: Path | None) -> EventShape:
+def _shape(client: Client, table: str, app: Path | None, data: Path) -> EventShape:
+    """As the application declares the table, or as the store describes it where no application does."""
     if app is not None:
-        declared = load_app(find_app_file(app, Path.cwd()))
+        declared = load_app(find_application(app, data, Path.cwd()))
         if table not in declared.tables:
             raise UsageError(f"the application has no table {table!r}; it has {', '.join(declared.tables)}")
         return shape_of(declared, declared.tables[table])
+    found = _application_here(data)
+    if found is not None and table in found.tables:
+        return shape_of(found, found.tables[table])
     try:
         return shape_described(client.describe_table(TableName=table)["Table"])
     except ServiceError as error:
         raise UsageError(f"table {table}: {error.message}") from error
+
+
+def _application_here(data: Path) -> App | None:
+    """The application that `up` would run here; None where there is none, or a file of another tool."""
+    try:
+        path = find_application(None, data, Path.cwd())
+    except UsageError:
+        return None
+    return load_app(path) if declares(path) else None
+
+
+class _Clock(ProgressColumn):
+    """One clock: what is left as soon as that can be told, and how long it took in the end."""
+
+    def render(self, task: Task) -> Text:
+        if task.finished:
+            return Text(f"in {duration(task.finished_time or 0.0)}")
+        if task.time_remaining is None:
+            return Text(duration(task.elapsed or 0.0))
+        return Text(f"{duration(task.time_remaining)} left")
 
 
 def _load(client: Client, shape: EventShape, path: Path, types: dict[str, str], *, resume: bool) -> int:
@@ -81,8 +112,7 @@ def _load(client: Client, shape: EventShape, path: Path, types: dict[str, str], 
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[note]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        _Clock(),
     )
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(path.name, total=count_hint(path), note="")

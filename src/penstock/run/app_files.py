@@ -23,7 +23,7 @@ def find_app_file(given: Path | None, here: Path) -> Path:
         return path
     if (here / APP_FILE).is_file():
         return here / APP_FILE
-    below = sorted(path for path in here.glob(f"*/{APP_FILE}") if _declares(path))
+    below = sorted(path for path in here.glob(f"*/{APP_FILE}") if declares(path))
     if len(below) == 1:
         return below[0]
     if below:
@@ -34,7 +34,7 @@ def find_app_file(given: Path | None, here: Path) -> Path:
     )
 
 
-def _declares(path: Path) -> bool:
+def declares(path: Path) -> bool:
     """Other tools have files called app.py too."""
     try:
         return "penstock" in path.read_text()
