@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -26,8 +27,18 @@ SERVE = "import sys; from penstock.cli.main import main; main(sys.argv[1:])"
 class Serving:
     """A `penstock serve` that has said where it listens."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
-        command = [sys.executable, "-c", SERVE, "serve", "--data", str(folder), "--port", "0", *options]
+    def __init__(self, folder: Path, *options: str, before: str = "") -> None:
+        command = [
+            sys.executable,
+            "-c",
+            before + SERVE,
+            "serve",
+            "--data",
+            str(folder),
+            "--port",
+            "0",
+            *options,
+        ]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         self.line = self.process.stdout.readline()
@@ -46,8 +57,9 @@ class Serving:
 
 
 @contextmanager
-def serving(folder: Path, *options: str) -> Iterator[Serving]:
-    started = Serving(folder, *options)
+def serving(folder: Path, *options: str, before: str = "") -> Iterator[Serving]:
+    """`before` is Python that runs in the process first."""
+    started = Serving(folder, *options, before=before)
     try:
         yield started
     finally:
@@ -99,6 +111,53 @@ def test_what_boto3_writes_to_a_server_is_there_afterwards(tmp_path: Path) -> No
         assert server.stop() == (0, "")
     with penstock.connect(f"file:{tmp_path}") as later:
         assert later.scan(TableName="notes", Select="COUNT")["Count"] == 1
+
+
+# Why: a program that starts a server on any free port has to learn which; a sentence for people is no interface.
+def test_serve_says_as_json_where_it_listens(tmp_path: Path) -> None:
+    with serving(tmp_path, "--json") as server:
+        said = json.loads(server.line)
+        assert said == {"data": str(tmp_path), "url": said["url"], "signed": False, "like_aws_seed": None}
+        assert boto(said["url"]).list_tables()["TableNames"] == []
+        assert server.stop() == (0, "")
+
+
+FAILING_LOG = """
+import resource, signal
+from penstock.cli import serve
+before = serve._announce
+def announce(*said):
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # So that a write fails (EFBIG) instead of ending the process.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+    before(*said)
+serve._announce = announce
+"""
+
+
+def put_until_refused(client: Any) -> int:
+    """How many puts were answered."""
+    try:
+        for number in range(1000):
+            client.put_item(TableName="notes", Item={"id": {"S": str(number)}, "text": {"S": "x" * 1000}})
+    except (botocore.exceptions.ClientError, botocore.exceptions.HTTPClientError):
+        return number
+    raise AssertionError("a log that may not grow took everything")
+
+
+# Why: an I/O error in the log is got over by opening the directory again, and by nothing else. Nothing that was
+# answered is lost, and what was not may be there.
+def test_a_server_whose_log_fails_ends_and_the_next_one_has_what_was_answered(tmp_path: Path) -> None:
+    with serving(tmp_path, before=FAILING_LOG) as server:
+        client = boto(server.url)
+        make_table(client)
+        answered = put_until_refused(client)
+        _, errors = server.process.communicate(timeout=PATIENCE_S)
+    assert server.process.returncode not in (0, None)
+    assert "the data directory must be opened again" in errors
+    assert answered > 50
+    with serving(tmp_path) as server:
+        count = boto(server.url).scan(TableName="notes", Select="COUNT")["Count"]
+        assert count in (answered, answered + 1)
 
 
 # Why: Ctrl-C is the way most servers end.

@@ -6,8 +6,9 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
+import orjson
 import typer
 import uvloop
 
@@ -19,6 +20,8 @@ from penstock.server.listen import refuse_open_address
 from penstock.server.open_files import raise_file_limit
 from penstock.server.serve import serve
 from penstock.wire.signing import AccessKey, read_access_keys
+
+Announce: TypeAlias = Callable[[Path, str, int, bool, Weather | None], None]
 
 
 def run(
@@ -41,6 +44,9 @@ def run(
         list[str] | None,
         typer.Option(metavar="KIND=VALUE", help="Of --like-aws: one kind of trouble, such as throttling=0."),
     ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Say as JSON where it listens, in one line, once it does.")
+    ] = False,
 ) -> None:
     """Serve a data directory to any DynamoDB client over HTTP."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -53,7 +59,8 @@ def run(
     raise_file_limit()
     claim = claim_directory(data)
     try:
-        uvloop.run(_serve(claim, host, port, keys, durability, day))
+        announce = _announce_as_json if json else _announce
+        uvloop.run(_serve(claim, host, port, keys, durability, day, announce))
     finally:
         claim.release()
 
@@ -73,6 +80,7 @@ async def _serve(
     keys: Mapping[str, AccessKey] | None,
     durability: str,
     weather: Weather | None,
+    announce: Announce,
 ) -> None:
     loop = asyncio.get_running_loop()
 
@@ -85,7 +93,7 @@ async def _serve(
             database,
             host,
             port,
-            ready=lambda where, number, _: _announce(claim.folder, where, number, bool(keys), weather),
+            ready=lambda where, number, _: announce(claim.folder, where, number, bool(keys), weather),
             access_keys=keys,
             unix=claim.bind(),
         )
@@ -94,13 +102,23 @@ async def _serve(
 
 
 def _announce(folder: Path, host: str, port: int, signed: bool, weather: Weather | None) -> None:
-    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    url = _url(host, port)
     credentials = "your access keys" if signed else "any credentials"
     day = f" · like AWS on a bad day, seed {weather.seed}" if weather is not None else ""
     print(
         f'{folder} at {url} · boto3.client("dynamodb", endpoint_url="{url}") with {credentials}{day}',
         flush=True,
     )
+
+
+def _announce_as_json(folder: Path, host: str, port: int, signed: bool, weather: Weather | None) -> None:
+    seed = None if weather is None else weather.seed
+    said = {"data": str(folder), "url": _url(host, port), "signed": signed, "like_aws_seed": seed}
+    print(orjson.dumps(said).decode(), flush=True)
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _read_keys(path: Path | None) -> Mapping[str, AccessKey] | None:

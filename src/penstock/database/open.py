@@ -60,6 +60,9 @@ class ServedDatabase:
         self.start: Callable[..., None] = self.database.start
 
     def tick(self) -> float:
+        """A slice of background work; raises where the store takes no writes until it is opened again."""
+        if self.database.commit.lost is not None:
+            raise self.database.commit.lost
         return self._sweeper.tick()
 
     def stop_waiting(self) -> None:
@@ -69,8 +72,10 @@ class ServedDatabase:
     def close(self) -> None:
         """Call after the last answer is out."""
         self._syncs.stop()
-        self.store.sync()
-        self.store.close()
+        try:
+            self.store.sync()
+        finally:
+            self.store.close()
 
 
 def open_database(

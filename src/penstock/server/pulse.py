@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable
 from time import monotonic
 
+from penstock.errors import PenstockError
 from penstock.server.counters import Counters
 
 BEAT_S = 0.05
@@ -22,14 +23,20 @@ _log = logging.getLogger(__name__)
 
 
 class Pulse:
-    """`tick` runs one slice of background work and returns the seconds until it wants to be called again."""
+    """`tick` runs one slice of background work and returns the seconds until it wants to be called again. What it raises
+    is told to `failed`, and it is not called again."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, counters: Counters, tick: Callable[[], float]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        counters: Counters,
+        tick: Callable[[], float],
+        failed: Callable[[PenstockError], None],
     ) -> None:
         self._loop = loop
         self._counters = counters
         self._tick = tick
+        self._failed = failed
         self._slice_ms_max = 0.0
         self._logged_s = 0.0
         self._due_s = monotonic() + BEAT_S
@@ -44,7 +51,11 @@ class Pulse:
 
     def _slice(self) -> None:
         started_s = monotonic()
-        rest_s = self._tick()
+        try:
+            rest_s = self._tick()
+        except PenstockError as error:
+            self._failed(error)
+            return
         self._slice_ms_max = max(self._slice_ms_max, (monotonic() - started_s) * 1000)
         self._handles["slice"] = self._loop.call_later(max(rest_s, _REST_S_MIN), self._slice)
 

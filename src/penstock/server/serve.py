@@ -12,6 +12,7 @@ import socket
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from penstock.errors import PenstockError
 from penstock.ports import Endpoint
 from penstock.server.bounds import Bounds
 from penstock.server.counters import Counters
@@ -23,7 +24,8 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class BackgroundEndpoint(Endpoint, Protocol):
-    """An endpoint with background work: `tick` runs a slice of about 2 ms and says when it wants the next."""
+    """An endpoint with background work: `tick` runs a slice of about 2 ms and says when it wants the next. It raises
+    where the endpoint cannot go on."""
 
     def tick(self) -> float: ...
     def stop_waiting(self) -> None:
@@ -42,16 +44,23 @@ async def serve(
     bounds: Bounds | None = None,
     stop: asyncio.Event | None = None,
 ) -> None:
-    """`ready` is told where we listen. `stop` is for callers that have no signals, such as tests."""
+    """`ready` is told where we listen. `stop` is for callers that have no signals, such as tests. Where the endpoint
+    cannot go on, this ends in the same order and raises why."""
     loop = asyncio.get_running_loop()
     server = Server(endpoint, access_keys=access_keys, region=region, bounds=bounds)
     stopped = stop or asyncio.Event()
     pulse = None
+    failures: list[PenstockError] = []
+
+    def fail(error: PenstockError) -> None:
+        failures.append(error)
+        stopped.set()
+
     try:
         if unix is not None:
             await server.listen_unix(unix)
         where = await server.listen_tcp(host, port)
-        pulse = Pulse(loop, server.counters, endpoint.tick)
+        pulse = Pulse(loop, server.counters, endpoint.tick, fail)
         if stop is None:
             for number in STOP_SIGNALS:
                 loop.add_signal_handler(number, _stop_once, loop, stopped)
@@ -62,6 +71,8 @@ async def serve(
         await server.stop()
         if pulse is not None:
             pulse.stop()
+    if failures:
+        raise failures[0]
 
 
 def _stop_once(loop: asyncio.AbstractEventLoop, stopped: asyncio.Event) -> None:

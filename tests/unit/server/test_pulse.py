@@ -8,8 +8,13 @@ from time import monotonic
 
 import pytest
 
+from penstock.errors import PenstockError
 from penstock.server.counters import LAG_BUCKETS_MS, Counters
 from penstock.server.pulse import Pulse
+
+
+def never(error: PenstockError) -> None:
+    raise AssertionError(error)
 
 
 # Why: `tick` says when it wants to be called again; asked for at once, others still get their turn in between.
@@ -28,7 +33,7 @@ def test_slices_run_when_they_ask_to_and_leave_room_between() -> None:
                 done.set()
             return 0.0
 
-        pulse = Pulse(loop, Counters(), tick)
+        pulse = Pulse(loop, Counters(), tick, never)
         await asyncio.wait_for(done.wait(), 10)
         pulse.stop()
         await asyncio.sleep(0)
@@ -54,7 +59,7 @@ def test_a_slow_slice_is_seen_as_lag_and_logged(caplog: pytest.LogCaptureFixture
                 logged.set()
             return 0.0
 
-        pulse = Pulse(loop, counters, tick)
+        pulse = Pulse(loop, counters, tick, never)
         await asyncio.wait_for(logged.wait(), 10)
         pulse.stop()
 

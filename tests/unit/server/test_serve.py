@@ -12,7 +12,7 @@ import uvloop
 from tests.edge import DictEndpoint, RawClient, request
 
 from penstock.connect.ownership import Claim, open_socket
-from penstock.errors import UsageError
+from penstock.errors import StoreLost, UsageError
 from penstock.server.counters import Counters
 from penstock.server.serve import serve
 from penstock.wire.signing import AccessKey
@@ -87,4 +87,25 @@ def test_serve_refuses_an_open_address_before_it_listens(tmp_path: Path) -> None
         await serve(TickingEndpoint(), "0.0.0.0", 0, ready=lambda *_: None, stop=asyncio.Event())
 
     with pytest.raises(UsageError, match="--access-keys"):
+        uvloop.run(run())
+
+
+class LostEndpoint(TickingEndpoint):
+    """One whose store takes no more writes."""
+
+    def tick(self) -> float:
+        if self.ticks:
+            raise StoreLost("open it again")
+        return super().tick()
+
+
+# Why: only a new opening tells what the disk has. A server that went on would refuse writes until somebody looked.
+def test_serve_ends_and_tells_why_when_the_endpoint_cannot_go_on() -> None:
+    stop = asyncio.Event()
+    served = serve(LostEndpoint(), "127.0.0.1", 0, ready=lambda *_: None, stop=stop)
+
+    async def run() -> None:
+        await asyncio.wait_for(served, 10)
+
+    with pytest.raises(StoreLost, match="open it again"):
         uvloop.run(run())
