@@ -9,6 +9,7 @@ import logging
 import random
 import urllib.error
 import urllib.request
+from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -67,7 +68,8 @@ def learn(app: Any, ctx: Any, which: str, customers: int, lake: Any = None) -> N
         return
     import training  # scikit-learn takes a second to load, and only the worker trains.
 
-    version, ranks = training.train(app, ctx, [f"c{n}" for n in range(customers)], opened_at(ctx), lake=lake)
+    asked = shop.moments(customers, shop.purchase_counts(), opened_at(ctx))
+    version, ranks = training.train(app, ctx, asked, lake=lake)
     ctx.remember(which, version)
     ctx.say(f"{version} trained on {customers:,} customers and promoted (AUC {ranks:.2f} on unseen ones)")
 
@@ -115,18 +117,26 @@ def write(ctx: Any, table: str, events: list[dict[str, object]]) -> int:
 
 
 def buy_and_ask(ctx: Any, table: str) -> None:
-    """Customers who are still interested buy, the eager ones more often, and each time somebody is asked about."""
+    """Customers who are still interested buy, the eager ones more often, and each time somebody is asked about: one of the last
+    who bought, or anyone. Only those whose history is loaded: without it they would look like nobody the model has seen."""
     chance = random.Random()
-    active = [c for c in map(shop.Customer, range(shop.CUSTOMERS)) if c.interest_days >= shop.DAYS]
-    rates = [customer.rate for customer in active]
+    loaded, active, rates = 0, list[shop.Customer](), list[float]()
+    lately: deque[str] = deque(maxlen=20)
     while not ctx.wait(chance.expovariate(LIVE_PER_S)):
+        if loaded < shop.CUSTOMERS:
+            before, loaded = loaded, int(ctx.recall("history") or 0)
+            fresh = [c for c in map(shop.Customer, range(before, loaded)) if c.interest_days >= shop.DAYS]
+            active += fresh
+            rates += [customer.rate for customer in fresh]
+        if not active:
+            continue
         customer = chance.choices(active, rates)[0]
         now = datetime.now(UTC)
         category, amount = customer.basket(chance)
         event = shop.purchase(customer.id, f"{now:%Y%m%d%H%M%S%f}", now, category, amount)
         ctx.client.put_item(TableName=table, Item=to_item(event))
-        asked = customer.id if chance.random() < 0.5 else f"c{chance.randrange(shop.CUSTOMERS)}"
-        ask(ctx, asked)
+        lately.append(customer.id)
+        ask(ctx, chance.choice(lately) if chance.random() < 0.5 else f"c{chance.randrange(loaded)}")
 
 
 def ask(ctx: Any, customer: str) -> None:

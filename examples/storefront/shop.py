@@ -13,6 +13,7 @@ import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 CUSTOMERS = 20_000
 PURCHASES = 300_000
@@ -60,7 +61,7 @@ def purchase_counts() -> list[int]:
     return counts
 
 
-def history(number: int, purchases: int, opened: datetime) -> Iterator[dict[str, object]]:
+def history(number: int, purchases: int, opened: datetime) -> Iterator[dict[str, Any]]:
     """One customer's purchases before the shop was opened here, oldest first."""
     customer = Customer(number)
     days = min(float(DAYS), customer.interest_days)
@@ -71,7 +72,25 @@ def history(number: int, purchases: int, opened: datetime) -> Iterator[dict[str,
         yield purchase(customer.id, f"h{place:04}", began + timedelta(days=moment), category, amount)
 
 
-def purchase(customer: str, id_: str, at: datetime, category: str, amount: Decimal) -> dict[str, object]:
+def moments(customers: int, counts: list[int], opened: datetime) -> list[tuple[str, datetime]]:
+    """When somebody would have been asked about, from two weeks before the shop was opened here until one week: the week after is
+    known. One moment for each customer, and as often one of the ten seconds after a purchase, as live.py asks.
+
+    A model that was trained on moments of another kind meets customers that it has never seen, and the monitor says so.
+    """
+    chance = random.Random(f"{SEED}/moments")
+    first, last = opened - timedelta(days=14), opened - timedelta(days=7)
+    bought = [
+        (f"c{number}", event["purchased_at"] + timedelta(seconds=chance.uniform(0, 10)))
+        for number in range(customers)
+        for event in history(number, counts[number], opened)
+        if first <= event["purchased_at"] < last
+    ]
+    asked = [(f"c{number}", first + chance.random() * (last - first)) for number in range(customers)]
+    return asked + (chance.choices(bought, k=customers) if bought else [])
+
+
+def purchase(customer: str, id_: str, at: datetime, category: str, amount: Decimal) -> dict[str, Any]:
     return {
         "customer_id": customer,
         "purchase_id": f"{customer}-{id_}",
