@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup test test-long lint types unit browser chromium bench up reference clean
+.PHONY: setup test test-long lint types unit browser chromium screenshots bench up reference clean
 
 setup: .venv/ready
 
@@ -14,12 +14,13 @@ setup: .venv/ready
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	@touch $@ .venv/running
 
-# What the product needs and no more, in the same locked versions. Nothing is compiled ahead: most of it is never imported.
+# What the product and its tutorial need and no more, in the same locked versions. Nothing is compiled ahead: most of it is
+# never imported.
 .venv/running: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Penstock needs Python 3.11 or newer; set PYTHON=")'
 	@echo "Setting up .venv, once"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --no-compile --constraint requirements.lock --editable '.[app,lake,models]'
+	@$(BIN)/python -m pip install --quiet --no-compile --constraint requirements.lock --editable '.[app,aws,lake,models]' pytest
 	@touch $@
 
 lint: setup
@@ -42,6 +43,11 @@ unit: setup
 # In a process of its own: Playwright keeps an event loop running in it, and other tests start theirs.
 browser: setup chromium
 	$(BIN)/python -m pytest tests/browser
+
+# The picture in the README, from the same test that looks at the page.
+screenshots: setup chromium
+	$(BIN)/python -m pytest tests/browser/test_first_picture.py
+	cp artefacts/console.png docs/images/console.png
 
 test: lint types unit browser
 

@@ -25,6 +25,13 @@ def running(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield started
 
 
+@pytest.fixture(scope="session")
+def returned(running: demo.Demo) -> demo.Demo:
+    """With dead letters, which the overview then shows before all else."""
+    running.send_back()
+    return running
+
+
 @pytest.fixture
 def looker(browser: Browser, running: demo.Demo) -> Iterator[Looker]:
     """A test fails on anything that went wrong in a page, whatever else it looked at."""

@@ -51,10 +51,6 @@ def odd_items(ctx):
             "flags": {"SS": ["a", "b"]},
             "more": {"M": {"deep": {"L": [{"N": "1"}, {"BOOL": True}, {"NULL": True}]}}},
         })
-    ctx.client.batch_write_item(RequestItems={"Returns": [
-        {"PutRequest": {"Item": {"return_id": {"S": f"r{n}"}, "category": {"S": "toys" if n % 2 else "home"}}}}
-        for n in range(20)
-    ]})
 """
 ANSWERS = 40
 
@@ -68,6 +64,19 @@ class Demo:
     api_url: str
     client: Client
     folder: Path
+
+    def send_back(self) -> None:
+        """Twenty returns, of which the handler cannot take any: half are toys, and a batch fails as a whole."""
+        puts = [
+            {
+                "PutRequest": {
+                    "Item": {"return_id": {"S": f"r{n}"}, "category": {"S": "toys" if n % 2 else "home"}}
+                }
+            }
+            for n in range(20)
+        ]
+        self.client.batch_write_item(RequestItems={"Returns": puts})
+        until(lambda: any(True for _ in DeadLetters(self.client).list("notify")), self.up)
 
 
 @contextmanager
@@ -87,8 +96,6 @@ def storefront(folder: Path, *options: str, more: str = MORE) -> Iterator[Demo]:
                 urlopen(f"{up.url('app')}/predict/will_buy/customer/c{number % 30}").close()
             until(lambda: len(Registry(client).versions("will_buy")) == 2, up)
             until(lambda: _answers_in_lake(up) >= ANSWERS, up)
-            if more:
-                until(lambda: any(True for _ in DeadLetters(client).list("notify")), up)
             yield Demo(up, up.url("app"), up.url("api"), client, folder)
 
 

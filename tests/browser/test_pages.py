@@ -53,8 +53,8 @@ FOUND: dict[str, Callable[[Demo], str]] = {"inference": _inference, "letter": _l
 
 # Why: a page that is broken, unreadable or unreachable for somebody at one size or in one theme is a broken page.
 @pytest.mark.parametrize("name", [*PAGES, *FOUND])
-def test_a_page_is_sound(looker: Looker, running: Demo, name: str) -> None:
-    with looker.page(PAGES[name] if name in PAGES else FOUND[name](running)) as page:
+def test_a_page_is_sound(looker: Looker, returned: Demo, name: str) -> None:
+    with looker.page(PAGES[name] if name in PAGES else FOUND[name](returned)) as page:
         _settle(page)
         for size in SIZES:
             for theme in THEMES:

@@ -24,24 +24,24 @@ def _path(letter: DeadLetter) -> str:
 
 
 # Why: a letter whose cause is gone is handled by a retry, and one whose cause is not stays, with the error.
-def test_a_retry_handles_a_record_or_says_why_not(looker: Looker, running: Demo) -> None:
-    with looker.page(_path(_letter(running, "toys"))) as page:
+def test_a_retry_handles_a_record_or_says_why_not(looker: Looker, returned: Demo) -> None:
+    with looker.page(_path(_letter(returned, "toys"))) as page:
         looker.check(page, "letter")
         looker.picture(page, "letter-wide-light")
         page.get_by_role("button", name="Retry…").click()
         page.get_by_role("button", name="Retry", exact=True).click()
         expect(page.locator("#dialog [role=alert]")).to_contain_text("address is not known", timeout=60_000)
-    fine = _letter(running, "others")
+    fine = _letter(returned, "others")
     with looker.page(_path(fine)) as page:
         page.get_by_role("button", name="Retry…").click()
         page.get_by_role("button", name="Retry", exact=True).click()
         expect(page.locator(".toast")).to_contain_text("Handled", timeout=60_000)
-    assert fine.id not in {each.id for each in DeadLetters(running.client).list("notify")}
+    assert fine.id not in {each.id for each in DeadLetters(returned.client).list("notify")}
 
 
 # Why: what nobody wants handled is dropped knowingly, and only after a question.
-def test_a_letter_is_discarded_after_a_question(looker: Looker, running: Demo) -> None:
-    letter = _letter(running, "toys")
+def test_a_letter_is_discarded_after_a_question(looker: Looker, returned: Demo) -> None:
+    letter = _letter(returned, "toys")
     with looker.page(_path(letter), "narrow", "dark") as page:
         looker.check(page, "letter, narrow")
         looker.picture(page, "letter-narrow-dark")
@@ -49,4 +49,4 @@ def test_a_letter_is_discarded_after_a_question(looker: Looker, running: Demo) -
         looker.picture(page, "letter-discard-narrow-dark", whole=False)
         page.get_by_role("button", name="Discard", exact=True).click()
         expect(page.locator(".toast")).to_contain_text("Discarded")
-    assert letter.id not in {each.id for each in DeadLetters(running.client).list("notify")}
+    assert letter.id not in {each.id for each in DeadLetters(returned.client).list("notify")}

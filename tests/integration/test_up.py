@@ -141,3 +141,30 @@ def test_an_application_that_does_not_load_ends_it(tmp_path: Path, app: str) -> 
         output = up.ended()
     assert up.process.returncode == 2
     assert "app.py" in output
+
+
+# Why: an address that others reach, without a password, is everybody's; nothing is begun then.
+@pytest.mark.parametrize(("password", "said"), [(None, "set PENSTOCK_PASSWORD"), ("short", "too short")])
+def test_an_open_address_needs_a_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, password: str | None, said: str
+) -> None:
+    monkeypatch.delenv("PENSTOCK_PASSWORD", raising=False)
+    if password is not None:
+        monkeypatch.setenv("PENSTOCK_PASSWORD", password)
+    with upping(tmp_path, "--host", "0.0.0.0") as up:
+        assert said in up.ended()
+    assert up.process.returncode == 2
+    assert not (tmp_path / "data").exists()
+
+
+# Why: a program that starts an application must not read sentences to learn when and where it is up.
+def test_up_tells_programs_what_happens(tmp_path: Path) -> None:
+    with upping(tmp_path, "--json") as up:
+        up.wait_until_ready()
+        code, output = up.stop()
+    told = [json.loads(line) for line in output.splitlines()]
+    assert code == 0
+    ready = {each["name"] for each in told if each["event"] == "process" and each["state"] == "ready"}
+    assert ready == {"table", "worker", "lake"}
+    [up_at_last] = [each for each in told if each["event"] == "up"]
+    assert up_at_last["facts"]["predictor"] == "will_order"

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from penstock.cli.application import find_application
 from penstock.cli.output import print_json, print_table
 from penstock.console.board_files import RANGES, BoardFiles, board_of
 from penstock.console.exporting import WIDTH, board_url, export
@@ -17,13 +18,18 @@ app = typer.Typer(help="List dashboards, and export one as PNG or PDF.", no_args
 
 @app.command("list")
 def list_boards(
-    folder: Annotated[Path, typer.Option(help="Where the boards are.")] = Path("boards"),
+    folder: Annotated[
+        Path | None,
+        typer.Option(help="Where the boards are; beside the application's file if it is not said."),
+    ] = None,
+    data: Annotated[Path, typer.Option(help="The data directory of the application.")] = Path("data"),
     json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
 ) -> None:
     """Boards by name, with what is wrong in a file that is no board.
 
     Example: `penstock boards list`
     """
+    folder = folder or find_application(None, data, Path.cwd()).parent / "boards"
     files, rows = BoardFiles(folder), []
     for name in files.names():
         try:
@@ -34,7 +40,7 @@ def list_boards(
     if json:
         print_json(rows)
     elif not rows:
-        print(f"no boards in {folder}")
+        print(f"no boards in {folder}/; the console makes one, and so does a file there")
     else:
         print_table(
             ("name", "title", "charts", "problem"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -38,6 +39,8 @@ def run(
     if json:
         print_json({"folder": str(folder), "files": list(_FILES)})
         return
+    test = f"pytest {name}" if find_spec("pytest") else f"pip install pytest && pytest {name}"
+    wide = len(test) + 4
     print(
-        f"{folder}/: {', '.join(_FILES)}\n\n  penstock up {name}          run it\n  pytest {name}               test it"
+        f"{folder}/: {', '.join(_FILES)}\n\n  {f'penstock up {name}':<{wide}}run it\n  {test:<{wide}}test it"
     )

@@ -17,7 +17,8 @@ from penstock.cli.main import WRONG_CALL
 from penstock.errors import UsageError
 from penstock.run.app_files import find_app_file
 from penstock.run.extras import missing
-from penstock.run.settings import Settings
+from penstock.run.json_lines import JsonLines
+from penstock.run.settings import HOST, PASSWORD_VARIABLE, Settings, refuse_open_host
 from penstock.run.state import read_picture, running_pid
 from penstock.run.terminal import Terminal
 from penstock.run.up import Up
@@ -40,12 +41,21 @@ def run(
     lake: Annotated[
         str | None, typer.Option(help="The lake elsewhere; by default in the data directory.")
     ] = None,
+    host: Annotated[
+        str, typer.Option(help="Where else predictions, events and console listen; needs PENSTOCK_PASSWORD.")
+    ] = HOST,
     logs: Annotated[bool, typer.Option("--logs", help="Show every line of every process.")] = False,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Run in the background.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Tell what happens as JSON, one object a line.")
+    ] = False,
 ) -> None:
     """Run an application: tables, predictions, worker, lake and console, until Ctrl-C.
 
     Port 0 takes any free port. A process that dies is started again. The data stay where they are.
+
+    With `--host` other machines reach predictions, events and the console: they give the password that is in the environment
+    variable PENSTOCK_PASSWORD. DynamoDB's API and the lake stay on this machine (`penstock serve` has --access-keys).
 
     Examples:
 
@@ -53,10 +63,22 @@ def run(
     - `penstock up shop --data /srv/shop`: another folder's, with its data elsewhere
     - `penstock up --store aws:eu-west-1`: the same application on DynamoDB
     """
-    settings = Settings(find_app_file(application, Path()), data, api_port, app_port, lake_port, store, lake)
+    refuse_open_host(host, os.environ.get(PASSWORD_VARIABLE))
+    found = find_app_file(application, Path())
+    settings = Settings(found, data, api_port, app_port, lake_port, store, lake, host=host)
     if detach:
         _detach(settings)
         return
+    reason = _run_told(settings) if json else _run_shown(settings, logs)
+    if reason is not None:
+        raise typer.Exit(WRONG_CALL)  # It has been shown.
+
+
+def _run_told(settings: Settings) -> str | None:
+    return Up(settings, [JsonLines(lambda line: print(line, flush=True))]).run()
+
+
+def _run_shown(settings: Settings, logs: bool) -> str | None:
     console = Console(highlight=False)
     up: list[Up] = []
     terminal = Terminal(console, lambda: up[0].settings, all_lines=logs)
@@ -68,11 +90,10 @@ def run(
         reason = up[0].run()
     finally:
         terminal.end()
-    if reason is not None:
-        raise typer.Exit(WRONG_CALL)  # The terminal has shown the reason.
-    console.print(
-        f"Everything is stopped; the data are in {data}/. `penstock up` carries on with them.", soft_wrap=True
-    )
+    if reason is None:
+        text = f"Everything is stopped; the data are in {settings.data}/. `penstock up` carries on with them."
+        console.print(text, soft_wrap=True)
+    return reason
 
 
 def _detach(settings: Settings) -> None:

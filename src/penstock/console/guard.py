@@ -4,6 +4,8 @@ G1. On loopback the Host header names this machine: another name that resolves t
 G2. A request that another site sent is refused, unless it only opens a page: neither a write nor a costly read is theirs.
 G3. A write carries this session's token besides, which only our own pages know.
 G4. On another address everything but the sign-in page and the static files needs a session, signed and limited in time.
+    Whether a connection came in on another address is the composer's to say (`OUTSIDE` in the scope, see door.py); where
+    nobody says it, the context does.
 G5. Every answer carries a content security policy without inline scripts, and may not be framed.
 """
 
@@ -26,6 +28,7 @@ PREFIX = "/console"
 COOKIE = "penstock_session"
 TOKEN_HEADER = "x-penstock-token"
 SESSION_S = 12 * 3600
+OUTSIDE = "penstock.outside"
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _READS = frozenset({"GET", "HEAD"})
 _OPEN = (f"{PREFIX}/static/", f"{PREFIX}/sign-in")
@@ -46,6 +49,7 @@ class Guard:
         request = Request(scope)
         nonce = secrets.token_urlsafe(12)
         state = scope.setdefault("state", {})
+        state["outside"] = scope.get(OUTSIDE, not self._context.loopback)
         state["nonce"], state["token"] = nonce, token_of(self._context, request)
 
         async def send_guarded(message: Message) -> None:
@@ -58,16 +62,13 @@ class Guard:
 
     def _refusal(self, request: Request) -> Response | None:
         host = request.headers.get("host", "")
-        if self._context.loopback and urlsplit(f"//{host}").hostname not in _LOOPBACK:
+        outside = request.state.outside
+        if not outside and urlsplit(f"//{host}").hostname not in _LOOPBACK:
             return PlainTextResponse("The console answers on this machine's own address only.", 421)
-        if _is_foreign(request, host):
+        if is_foreign(request, host):
             return PlainTextResponse("Refused: the request came from another site.", 403)
         path = request.url.path
-        if (
-            not self._context.loopback
-            and not path.startswith(_OPEN)
-            and not is_signed_in(self._context, request)
-        ):
+        if outside and not path.startswith(_OPEN) and not is_signed_in(self._context, request):
             if request.method in _READS and "hx-request" not in request.headers:
                 return RedirectResponse(f"{PREFIX}/sign-in?next={quote(path)}", 303)
             return PlainTextResponse("Sign in first.", 401)
@@ -78,7 +79,7 @@ class Guard:
         return None
 
 
-def _is_foreign(request: Request, host: str) -> bool:
+def is_foreign(request: Request, host: str) -> bool:
     """G2. Browsers say where a request comes from; a program that says nothing has no session to abuse."""
     site = request.headers.get("sec-fetch-site", "same-origin")
     if site not in ("same-origin", "none"):
@@ -122,7 +123,7 @@ def is_signed_in(context: Context, request: Request) -> bool:
 
 
 def token_of(context: Context, request: Request) -> str:
-    session = "loopback" if context.loopback else request.cookies.get(COOKIE, "")
+    session = request.cookies.get(COOKIE, "") if request.state.outside else "loopback"
     return _seal(context, "token " + session)
 
 

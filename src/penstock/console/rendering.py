@@ -66,7 +66,6 @@ class Pages:
             "navigation": NAVIGATION,
             "application": context.app.name,
             "api_url": context.api_url,
-            "needs_sign_in": not context.loopback,
             "assets": _fingerprint(HERE / "static"),
         }
         for source in ("icons.html", "copying.html"):
@@ -80,6 +79,7 @@ class Pages:
         html = self._environment.get_template(template).render(
             nonce=state.nonce,
             token=state.token,
+            needs_sign_in=state.outside,
             path=request.url.path.removeprefix(PREFIX).rstrip("/"),
             done=request.query_params.get("done"),
             **values,

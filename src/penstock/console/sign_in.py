@@ -44,7 +44,7 @@ class SignIn:
             COOKIE,
             new_session(self._context),
             max_age=SESSION_S,
-            path=PREFIX,
+            path="/",  # A campaign is asked for beside the console.
             httponly=True,
             samesite="strict",
             secure=request.url.scheme == "https",
@@ -53,7 +53,7 @@ class SignIn:
 
     async def leave(self, request: Request) -> Response:
         answer = go_to(f"{PREFIX}/sign-in")
-        answer.delete_cookie(COOKIE, path=PREFIX)
+        answer.delete_cookie(COOKIE, path="/")
         return answer
 
 

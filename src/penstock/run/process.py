@@ -19,7 +19,7 @@ from collections.abc import Callable
 from penstock.errors import Corruption, PenstockError, UsageError
 from penstock.run.reports import BEAT_S, Reporter
 from penstock.run.restarts import HOPELESS
-from penstock.run.settings import Settings, from_text
+from penstock.run.settings import PASSWORD_VARIABLE, Settings, from_text
 
 MODULES = {
     "table": "penstock.run.table_process",
@@ -33,6 +33,8 @@ NICE = {"lake": 10}
 def main(arguments: list[str]) -> int:
     name, text = arguments
     os.nice(NICE.get(name, 0))  # Before the imports: they are the first work that a start does.
+    if name != "table":
+        os.environ.pop(PASSWORD_VARIABLE, None)  # Only who serves the pages compares it.
     settings = from_text(text)
     reporter = Reporter.inherited()
     begin()

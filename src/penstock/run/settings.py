@@ -9,8 +9,14 @@ from typing import Literal
 
 import msgspec
 
+from penstock.errors import UsageError
+
 HOST = "127.0.0.1"
-TOKEN_VARIABLE = "PENSTOCK_WORKER_TOKEN"  # In the environment: a command line can be read by every user.
+# In the environment: a command line can be read by every user.
+TOKEN_VARIABLE = "PENSTOCK_WORKER_TOKEN"
+PASSWORD_VARIABLE = "PENSTOCK_PASSWORD"
+PASSWORD_LENGTH_MIN = 8
+_LOCAL = (HOST, "localhost", "::1")
 
 PortSetting = Literal["api_port", "app_port", "lake_port"]
 
@@ -27,6 +33,7 @@ class Settings:
     store: str | None = None  # Another endpoint in place of the engine: http://… or aws:REGION.
     lake: str | None = None  # Where the lake lies; None: beside the data.
     handlers_port: int = 0  # Between the app and the worker.
+    host: str = HOST  # Where the application listens besides loopback; see console/door.py.
 
     @property
     def api_url(self) -> str:
@@ -35,6 +42,14 @@ class Settings:
     @property
     def app_url(self) -> str:
         return f"http://{HOST}:{self.app_port}"
+
+    @property
+    def outside_url(self) -> str | None:
+        """Where other machines find the application, if they do."""
+        if self.host in _LOCAL:
+            return None
+        named = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{named}:{self.app_port}"
 
     @property
     def lake_url(self) -> str:
@@ -56,6 +71,21 @@ class Settings:
     @property
     def models_folder(self) -> Path:
         return self.data / "models"
+
+
+def refuse_open_host(host: str, password: str | None) -> None:
+    """Any address but loopback's own is taken for open: what leads to it is not known here."""
+    if host in _LOCAL:
+        return
+    if not password:
+        raise UsageError(
+            f"{host} may be reached from other machines: set {PASSWORD_VARIABLE} to the password that they "
+            "have to give, or leave --host out"
+        )
+    if len(password) < PASSWORD_LENGTH_MIN:
+        raise UsageError(
+            f"{PASSWORD_VARIABLE} is too short to keep anybody out: take {PASSWORD_LENGTH_MIN} characters or more"
+        )
 
 
 def with_port(settings: Settings, which: PortSetting, port: int) -> Settings:

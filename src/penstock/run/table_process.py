@@ -11,6 +11,7 @@ import errno
 import importlib
 import logging
 import signal
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -106,6 +107,7 @@ async def _run_engine(running: Running, claim: Claim) -> None:
             stop=api_stop,
         )
     )
+    api.add_done_callback(lambda _: running.stop.set())  # The engine may end by itself; see `serve`.
     try:
         waiting: set[asyncio.Future[Any]] = {api, listening}
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -118,6 +120,7 @@ async def _run_engine(running: Running, claim: Claim) -> None:
         api_stop.set()
         await asyncio.gather(api, return_exceptions=True)
         running.database.close()
+    api.result()
 
 
 def _explain_port(error: BaseException | None, port: int, option: str) -> None:
@@ -158,9 +161,13 @@ async def _run_pages(running: Running, client: Client, addresses: dict[str, str]
     metrics = Registry()
     server = pages.PageServer(pages.build(running.app, running.settings, running.database, client, metrics))
     try:
-        port = await server.start(running.settings.app_port)
+        port = await server.start(running.settings.app_port, running.settings.host)
     except OSError as error:
         _explain_port(error, running.settings.app_port, "--app-port")
+        if error.errno in (errno.EADDRNOTAVAIL, socket.EAI_NONAME):
+            raise UsageError(
+                f"{running.settings.host} is no address of this machine; choose another with --host"
+            ) from error
         raise
     addresses["app"] = f"http://{HOST}:{port}"
     running.reporter.ready(addresses, _facts(running.app))

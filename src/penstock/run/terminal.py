@@ -109,6 +109,8 @@ class Terminal:
         self._console.print(
             f"Browser: [link]{settings.app_url}/console[/link] · API docs: {settings.app_url}/docs"
         )
+        if settings.outside_url is not None:
+            self._console.print(f"From other machines: {settings.outside_url}/console, with the password")
         self._console.print()
 
     # -- Drawing --
