@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ def frame(at: datetime, customers: range, shift: int) -> pandas.DataFrame:
 
 
 def main(endpoint: str, folder: Path) -> dict[str, Any]:
-    now = datetime.now(timezone.utc).replace(microsecond=0)
+    now = datetime.now(UTC).replace(microsecond=0)
     path = folder / "buyers.parquet"
     frame(now - timedelta(hours=1), range(CUSTOMERS), 0).to_parquet(path)
     online = {

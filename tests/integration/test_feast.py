@@ -1,7 +1,7 @@
 """Feast's dynamodb online store over `penstock serve`, unmodified. It needs an environment of its own that has Feast.
 
-    python -m venv /some/where && /some/where/bin/pip install "feast==0.67.*" boto3 aiobotocore
-    FEAST_PYTHON=/some/where/bin/python pytest tests/integration/test_feast.py
+python -m venv /some/where && /some/where/bin/pip install "feast==0.67.*" boto3 aiobotocore
+FEAST_PYTHON=/some/where/bin/python pytest tests/integration/test_feast.py
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import schemathesis
@@ -13,6 +14,7 @@ shop.buy("c1", "p1", "20", days_ago=1, category="jewelry")
 shop.add_model()
 schema = schemathesis.openapi.from_asgi("/openapi.json", shop.api)
 
+EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "40"))
 CHECKS = [
     schemathesis.checks.not_a_server_error,
     schemathesis.checks.status_code_conformance,
@@ -23,6 +25,6 @@ CHECKS = [
 
 # Why: what is documented has to be true of any request: no 500, only the statuses and bodies that the description lists.
 @schema.parametrize()
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 def test_every_answer_is_as_described(case: schemathesis.Case[Any]) -> None:
     case.call_and_validate(checks=CHECKS)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import botocore.exceptions
+import botocore.config
 import httpx
 import moto
 import pytest
@@ -143,12 +143,66 @@ def test_boto3s_sagemaker_client_invokes_a_predictor(tmp_path: Path) -> None:
             lines = text["Body"].read().decode().split()
             assert len(lines) == 2
             assert all(0 < float(line.split(",")[1]) < 1 for line in lines)
-            with pytest.raises(botocore.exceptions.ClientError) as caught:
-                runtime.invoke_endpoint(EndpointName="nope", Body=b"{}")
-            assert caught.value.response["Error"]["Code"] == "ValidationError"
-            with pytest.raises(botocore.exceptions.ClientError) as caught:
-                runtime.invoke_endpoint(EndpointName="will_buy", ContentType="text/csv", Body=b"1,2\n")
-            assert caught.value.response["Error"]["Code"] == "ValidationError"
+            named = runtime.invoke_endpoint(
+                EndpointName="will-buy",
+                ContentType="application/json",
+                Body=b'{"customer_id": "c1"}',
+                InferenceId="order 17",
+                TargetVariant="will_buy@champion",
+            )
+            row = client.get_item(
+                TableName="InferenceMetadata",
+                Key={"requestId": {"S": named["ResponseMetadata"]["RequestId"]}},
+            )
+            assert row["Item"]["inferenceId"] == {"S": "order 17"}
+
+
+# Why: programs tell SageMaker's errors apart by their class, and read a model's own words from a ModelError.
+def test_errors_are_the_ones_that_botocore_knows_of_sagemaker(tmp_path: Path) -> None:
+    with penstock.connect(f"file:{tmp_path / 'data'}", durability="process") as client:
+        app = fill(client)
+        with served(app, client) as url:
+            runtime = boto3.client(
+                "sagemaker-runtime",
+                endpoint_url=url,
+                region_name="us-east-1",
+                aws_access_key_id="k",
+                aws_secret_access_key="s",
+                config=botocore.config.Config(retries={"max_attempts": 1}),
+            )
+
+            def refused(**asked: Any) -> dict[str, Any]:
+                kind = runtime.exceptions.ValidationError, runtime.exceptions.ModelError
+                kind += (runtime.exceptions.ServiceUnavailable,)
+                with pytest.raises(kind) as caught:
+                    runtime.invoke_endpoint(**{"EndpointName": "will_buy", "Body": b"{}"} | asked)
+                answer: dict[str, Any] = caught.value.response
+                assert answer["ResponseMetadata"]["RequestId"]
+                return answer
+
+            unknown = refused(EndpointName="nope")
+            assert unknown["Error"]["Code"] == "ValidationError"
+            assert unknown["Error"]["Message"] == "Endpoint nope of account 000000000000 not found."
+            for other in (
+                {"TargetModel": "m.tar.gz"},
+                {"TargetVariant": "blue"},
+                {"InferenceComponentName": "c"},
+            ):
+                assert refused(**other)["Error"]["Code"] == "ValidationError"
+            for asked, status in (
+                ({"ContentType": "text/csv", "Body": b"1,2\n"}, 400),
+                ({"ContentType": "application/json", "Body": b"{"}, 400),
+                ({"ContentType": "image/png"}, 415),
+                ({"ContentType": "application/json", "Accept": "image/png"}, 406),
+                ({"ContentType": "application/json", "Body": b'{"features": {}}'}, 422),
+            ):
+                told = refused(**asked)
+                assert told["Error"]["Code"] == "ModelError"
+                assert told["OriginalStatusCode"] == status
+                assert told["OriginalMessage"] in told["Error"]["Message"]
+            client.delete_table(TableName="InferenceMetadata")
+            asked = {"ContentType": "application/json", "Body": b'{"customer_id": "c1"}'}
+            assert refused(**asked)["Error"]["Code"] == "ServiceUnavailable"
 
 
 _CHILD = """

@@ -7,6 +7,7 @@ same event loop. The routes are thin: what they do is predict.py, sagemaker.py a
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -180,18 +181,21 @@ class _Routes:
 
     async def invoke(self, predictor: str, request: Request) -> Response:
         received_s = time.perf_counter()
+        headers = request.headers
         try:
+            predictor = sagemaker.predictor_named(predictor, self._serving.predictors)
             service = self._serving.predictor(predictor)
-            body = await request.body()
-            headers = request.headers
+            inference_id = sagemaker.check_headers(predictor, service.declared.model, headers)
+            kind, accept = headers.get("content-type", ""), headers.get("accept", "")
             invocation = sagemaker.parse(
-                service.plan, body, headers.get("content-type", ""), headers.get("accept", ""), received_s
+                service.plan, await request.body(), kind, accept, received_s, inference_id
             )
             answers = [await service.answer(asked) for asked in invocation.rows]
         except RequestProblem as problem:
             self._problem_body(predictor, problem)
             status, code, content = sagemaker.error_body(problem)
-            return Response(content, status, {"x-amzn-errortype": code}, media_type="application/json")
+            told = {"x-amzn-errortype": code, "x-amzn-RequestId": str(uuid.uuid4())}
+            return Response(content, status, told, media_type="application/json")
         version = answers[-1]["modelVersion"]
         return Response(
             sagemaker.render(invocation, answers),

@@ -15,6 +15,7 @@
     output          S  JSON: {"prediction": …, "probability": …}
     role            S  champion, challenger
     eventsRead      N
+    inferenceId     S  what a SageMaker client called it, where it did; not a key, and may repeat
     expiresAt       N  epoch seconds, where the log has a retention
 
 L1. A row is written once (attribute_not_exists): no record ever overwrites another.
@@ -67,6 +68,7 @@ class Inference:
     position: int | None = None
     events: int | None = None
     role: str = CHAMPION
+    inference_id: str | None = None
 
     def item(self, retention_s: float | None) -> dict[str, Any]:
         output = {"prediction": self.prediction.label, "probability": self.prediction.probability}
@@ -90,6 +92,8 @@ class Inference:
             item["streamPosition"] = {"S": f"{self.position:021d}"}
         if self.events is not None:
             item["eventsRead"] = {"N": str(self.events)}
+        if self.inference_id is not None:
+            item["inferenceId"] = {"S": self.inference_id}
         if retention_s is not None:
             item["expiresAt"] = {"N": str(self.answered_us // SECOND_US + int(retention_s))}
         return item

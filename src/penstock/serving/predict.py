@@ -45,6 +45,9 @@ class Asked:
     at_us: int | None = None
     request_id: str | None = None
     received_s: float = 0.0
+    inference_id: str | None = (
+        None  # The caller's own name for it, as SageMaker has one; no key, and may repeat.
+    )
 
     def canonical(self, predictor: str) -> str:
         """Equal for equal questions: what a repeated X-Request-Id is held against."""
@@ -97,6 +100,7 @@ class PredictorService:
             entity=asked.entity,
             position=self._known_at(position, observed),
             events=None if observed is None else observed.events,
+            inference_id=asked.inference_id,
         )
         first = await self._log(inference, own_id=asked.request_id is not None)
         if first is not None:

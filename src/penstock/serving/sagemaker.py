@@ -7,16 +7,22 @@
                   text/csv            one row per line, the features in their declared order, no header
     Accept        as Content-Type where it is not said: application/json or text/csv
 
-The answer has `x-Amzn-Invoked-Production-Variant` with the model's version. Errors are SageMaker's: ValidationError (400),
-ModelError (424, with OriginalStatusCode and OriginalMessage), ServiceUnavailable (503).
+NAME is a predictor's name; SageMaker's own names have no underscore, so `will-buy` is `will_buy` as well. Of the headers
+`X-Amzn-SageMaker-*`: Inference-Id goes on record as `inferenceId`, Target-Variant has to be the predictor's model, and what
+belongs to endpoints of other kinds (Target-Model, Target-Container-Hostname, Inference-Component, Session-Id) is refused.
+The answer has `x-Amzn-Invoked-Production-Variant` with the model's version.
+
+Errors are SageMaker's. ValidationError (400): what its front would refuse, such as an endpoint that is not there. ModelError
+(424, with OriginalStatusCode and OriginalMessage): what a container would say, of a body that it cannot read or a model that
+failed. ServiceUnavailable (503).
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -28,6 +34,7 @@ from penstock.serving.problems import RequestProblem, bad_request
 
 JSON, CSV = "application/json", "text/csv"
 ROWS_MAX = 1000
+ACCOUNT = "000000000000"
 BODY_BYTES_MAX = 6 * 1024 * 1024  # InvokeEndpoint takes bodies of up to 6 MB.
 
 
@@ -40,7 +47,14 @@ class Invocation:
     accept: str
 
 
-def parse(plan: Plan, body: bytes, content_type: str, accept: str, received_s: float) -> Invocation:
+def parse(
+    plan: Plan,
+    body: bytes,
+    content_type: str,
+    accept: str,
+    received_s: float,
+    inference_id: str | None = None,
+) -> Invocation:
     kind = content_type.partition(";")[0].strip().lower() or JSON
     if len(body) > BODY_BYTES_MAX:
         raise RequestProblem(413, "ValidationError", f"a body has at most {BODY_BYTES_MAX} bytes")
@@ -49,15 +63,16 @@ def parse(plan: Plan, body: bytes, content_type: str, accept: str, received_s: f
     elif kind == JSON:
         rows, many = _json_rows(body)
     else:
-        raise RequestProblem(415, "ValidationError", f"the body is {JSON} or {CSV}, not {content_type}")
+        raise RequestProblem(415, "BadContent", f"the body is {JSON} or {CSV}, not {content_type}")
     if not 1 <= len(rows) <= ROWS_MAX:
         raise bad_request(f"a call has 1 to {ROWS_MAX} rows, not {len(rows)}")
     wanted = accept.partition(";")[0].partition(",")[0].strip().lower()
     if wanted in ("", "*/*", "application/*"):
         wanted = kind
     if wanted not in (JSON, CSV):
-        raise RequestProblem(406, "ValidationError", f"the answer is {JSON} or {CSV}, not {accept}")
-    return Invocation([_asked(plan, row, received_s) for row in rows], many, wanted)
+        raise RequestProblem(406, "BadAccept", f"the answer is {JSON} or {CSV}, not {accept}")
+    asked = [replace(_asked(plan, row, received_s), inference_id=inference_id) for row in rows]
+    return Invocation(asked, many, wanted)
 
 
 def _json_rows(body: bytes) -> tuple[list[Mapping[str, Any]], bool]:
@@ -121,19 +136,57 @@ def render(invocation: Invocation, answers: Sequence[Mapping[str, Any]]) -> byte
     return orjson.dumps({"predictions": list(answers)} if invocation.many else answers[0])
 
 
+REFUSED_HEADERS = {
+    "x-amzn-sagemaker-target-model": "is no multi-model endpoint",
+    "x-amzn-sagemaker-target-container-hostname": "has no containers to choose from",
+    "x-amzn-sagemaker-inference-component": "has no inference components",
+    "x-amzn-sagemaker-session-id": "keeps no sessions",
+}
+VARIANT_HEADER = "x-amzn-sagemaker-target-variant"
+INFERENCE_ID_HEADER = "x-amzn-sagemaker-inference-id"
+INFERENCE_ID_CHARACTERS_MAX = 64
+
+
+class EndpointProblem(RequestProblem):
+    """What SageMaker's front refuses before a model is asked."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(400, "ValidationError", message)
+
+
+def predictor_named(endpoint: str, known: Container[str]) -> str:
+    if endpoint not in known and endpoint.replace("-", "_") in known:
+        return endpoint.replace("-", "_")
+    if endpoint not in known:
+        raise EndpointProblem(f"Endpoint {endpoint} of account {ACCOUNT} not found.")
+    return endpoint
+
+
+def check_headers(endpoint: str, model: str, headers: Mapping[str, str]) -> str | None:
+    """The caller's inference id. `headers` by their names in lower case."""
+    for name, why in REFUSED_HEADERS.items():
+        if name in headers:
+            raise EndpointProblem(f"Endpoint {endpoint} {why}; leave out {name}")
+    variant = headers.get(VARIANT_HEADER)
+    if variant is not None and variant != model:
+        raise EndpointProblem(f"Variant {variant} not found for Endpoint {endpoint}; it has {model}")
+    inference_id = headers.get(INFERENCE_ID_HEADER)
+    if inference_id is not None and not 1 <= len(inference_id) <= INFERENCE_ID_CHARACTERS_MAX:
+        raise EndpointProblem(f"{INFERENCE_ID_HEADER} has 1 to {INFERENCE_ID_CHARACTERS_MAX} characters")
+    return inference_id
+
+
 def error_body(problem: RequestProblem) -> tuple[int, str, bytes]:
     """Status, SageMaker's error code, body."""
-    if problem.status == 404:
-        # SageMaker says so of an endpoint that is not there.
-        return 400, "ValidationError", orjson.dumps({"Message": problem.message})
-    if problem.code == "ModelFailed":
-        body = {
-            "Message": problem.message,
-            "OriginalStatusCode": problem.status,
-            "OriginalMessage": problem.message,
-            "LogStreamArn": "",
-        }
-        return 424, "ModelError", orjson.dumps(body)
+    if isinstance(problem, EndpointProblem) or problem.status == 413:
+        return problem.status, "ValidationError", orjson.dumps({"Message": problem.message})
     if problem.status == 503:
         return 503, "ServiceUnavailable", orjson.dumps({"Message": problem.message})
-    return problem.status, "ValidationError", orjson.dumps({"Message": problem.message})
+    kind = "server" if problem.status >= 500 else "client"
+    body = {
+        "Message": f'Received {kind} error ({problem.status}) from primary with message "{problem.message}".',
+        "OriginalStatusCode": problem.status,
+        "OriginalMessage": problem.message,
+        "LogStreamArn": "",
+    }
+    return 424, "ModelError", orjson.dumps(body)
