@@ -16,10 +16,11 @@ from penstock.lake.delivery import DeliveryStream, Spool
 from penstock.lake.evolution import Column
 from penstock.lake.iceberg.planning import FilePlan, Planner
 from penstock.lake.iceberg.warehouse import Warehouse, open_warehouse
+from penstock.sql.databases import Bounds
 from penstock.sql.made_tables import write_into
 from penstock.sql.replay import replayed
 from penstock.sql.results import Result
-from penstock.sql.session import Bounds, Questions, select
+from penstock.sql.session import Questions, select
 from penstock.sql.sources import Sources
 
 

@@ -15,8 +15,9 @@ from penstock.lake.iceberg.arrow_tables import replace_rows, split_name
 from penstock.lake.iceberg.planning import Planner
 from penstock.lake.iceberg.warehouse import Warehouse
 from penstock.lake.progress import POSITION, decode
+from penstock.sql.databases import Bounds, QueryError
 from penstock.sql.results import Result
-from penstock.sql.session import Bounds, QueryError, Questions
+from penstock.sql.session import Questions
 
 SOURCES, QUERY, MADE = "penstock.made-from", "penstock.query", "penstock.made-at-us"
 

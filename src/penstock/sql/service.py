@@ -22,9 +22,10 @@ from penstock.lake.delivery import Deliveries, Spool
 from penstock.lake.listener import HttpError, Request, Response, Route, json_response
 from penstock.lake.process import LakeProcess
 from penstock.sql.curated import Curator
+from penstock.sql.databases import Bounds, QueryError
 from penstock.sql.lake import Lake
 from penstock.sql.results import Result, json_value
-from penstock.sql.session import Bounds, QueryError, QueryStopped
+from penstock.sql.session import QueryStopped
 
 ROWS_MAX = 10_000  # Where the request does not say: an answer that a page can show.
 _TYPES = {

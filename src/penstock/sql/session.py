@@ -1,9 +1,8 @@
-"""SQL over the lake: one DuckDB for each query, which sees the tables that the query names and nothing else.
+"""Queries over the lake: one SELECT, answered from the files of the tables that it names.
 
 Q1. One statement, and it reads: anything but SELECT (with its FROM, WITH, VALUES, DESCRIBE, SUMMARIZE, SHOW) and EXPLAIN
     is refused before it is run.
-Q2. DuckDB may open the files of the tables that the query names, and its own spill folder. No other file, no network,
-    no extension, no variable of this process; and the settings are locked before the query is run.
+Q2. DuckDB may open the files of the tables that the query names, and its own spill folder (see databases, B1).
 Q3. Memory, threads, spilled bytes, rows and seconds are bounded. What passes a bound ends with an error that says so.
 Q4. The query sees each table at one snapshot, chosen before it runs.
 """
@@ -11,33 +10,26 @@ Q4. The query sees each table at one snapshot, chosen before it runs.
 from __future__ import annotations
 
 import re
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
-from penstock.errors import PenstockError
 from penstock.lake.iceberg.planning import FilePlan
+from penstock.sql.databases import Bounds, Databases, QueryError, Reader
 from penstock.sql.names import literal, name_parts, quote, rewrite
 from penstock.sql.results import Result
-from penstock.sql.sources import Sources, View
+from penstock.sql.sources import Sources
 
 # DuckDB goes on with guesses among its own tables ("Did you mean pg_class?"), and knows nothing of the lake's.
 _MISSING_TABLE = re.compile(r'^Catalog Error: Table with name "?(.+?)"? does not exist')
 _READS = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
-
-
-class QueryError(PenstockError):
-    """The query is wrong, or asks for what it may not have. The message is for the person who wrote it."""
 
 
 class QueryStopped(QueryError):
@@ -48,25 +40,17 @@ class TableMissing(QueryError):
     """The lake has no table of that name."""
 
 
-@dataclass(frozen=True)
-class Bounds:
-    memory_mb: int = 512
-    spill_mb: int = 8192
-    threads: int = 2
-    rows_max: int = 1_000_000
-    seconds_max: float = 300.0
-
-
 class Questions:
-    """Answers queries. Any thread may ask; each query has a database of its own."""
+    """Answers queries. Any thread may ask."""
 
     def __init__(
         self, sources: Sources, spill_folder: Path | None = None, bounds: Bounds | None = None
     ) -> None:
         self.sources = sources
         self.bounds = bounds or Bounds()
-        self._spill = spill_folder
-        self._running: dict[str, duckdb.DuckDBPyConnection] = {}
+        self._databases = Databases(spill_folder)
+        self._reader = Reader()
+        self._running: dict[str, _Running] = {}
 
     def ask(
         self,
@@ -80,70 +64,88 @@ class Questions:
         limits = bounds or self.bounds
         began = time.monotonic()
         rewritten = rewrite(sql)
-        with _spill_folder(self._spill) as spill, _database(limits, spill) as database:
-            _only_statement(database, rewritten.sql)
-            views = self.sources.views(_tables_in(database, rewritten.sql), rewritten.travels)
-            for view in views:
-                _create(database, view)
-            _lock(database, {path for view in views for path in view.paths})
-            if id_ is not None:
-                self._running[id_] = database
-            try:
-                with _alarm(database, limits.seconds_max) as alarm, _watched(database, watch):
-                    table, truncated = _interruptible(
-                        database, lambda: _run(database, rewritten.sql, limits.rows_max, alarm)
-                    )
-            except TableMissing as error:
-                raise QueryError(f"{error}; {self.sources.listed()}") from error
-            finally:
-                self._running.pop(id_ or "", None)
+        self._check_reads(rewritten.sql)
+        views = self.sources.views(self._tables_in(rewritten.sql), rewritten.travels)
+        try:
+            with (
+                self._databases.lend(limits, views) as database,
+                self._run_as(id_, database, limits.seconds_max) as running,
+                _watched(database, watch),
+            ):
+                table, truncated = _interruptible(
+                    running, lambda: _run(database, rewritten.sql, limits.rows_max, running)
+                )
+        except TableMissing as error:
+            raise QueryError(f"{error}; {self.sources.listed()}") from error
         return Result(table, time.monotonic() - began, truncated)
 
     def tables_named(self, sql: str) -> list[tuple[str, str]]:
         """The tables that a query reads, also those at a moment."""
         rewritten = rewrite(sql)
-        with duckdb.connect(":memory:") as database:
-            _only_statement(database, rewritten.sql)
-            named = _tables_in(database, rewritten.sql) or []
+        self._check_reads(rewritten.sql)
+        named = self._tables_in(rewritten.sql) or []
         views = {(travel.namespace, travel.view) for travel in rewritten.travels}
         return [pair for pair in named if pair not in views] + [
             (travel.namespace, travel.name) for travel in rewritten.travels
         ]
 
     def cancel(self, id_: str) -> bool:
-        database = self._running.get(id_)
-        if database is None:
+        running = self._running.get(id_)
+        if running is None:
             return False
-        database.interrupt()
+        running.stop("cancelled")
         return True
 
+    def close(self) -> None:
+        self._databases.close()
 
-def _only_statement(database: duckdb.DuckDBPyConnection, sql: str) -> None:
-    """Q1."""
-    try:
-        statements = database.extract_statements(sql)
-    except duckdb.Error as error:
-        raise QueryError(_said(error)) from error
-    if len(statements) != 1:
-        raise QueryError(f"one statement at a time; there are {len(statements)}")
-    if statements[0].type not in _READS:
-        kind = statements[0].type.name.replace("_", " ")
-        raise QueryError(
-            f"{kind} is not a query: the lake is read here, its tables are written by their sinks"
-        )
+    @contextmanager
+    def _run_as(
+        self, id_: str | None, database: duckdb.DuckDBPyConnection, seconds: float
+    ) -> Iterator[_Running]:
+        running = _Running(database)
+        if id_ is not None:
+            self._running[id_] = running
+        alarm = threading.Timer(seconds, running.stop, ("it passed its time",))
+        alarm.daemon = True
+        alarm.start()
+        try:
+            yield running
+        finally:
+            alarm.cancel()
+            running.end()
+            if id_ is not None:
+                self._running.pop(id_, None)
 
+    def _check_reads(self, sql: str) -> None:
+        """Q1."""
+        try:
+            statements = self._reader.statements(sql)
+        except duckdb.Error as error:
+            raise QueryError(_said(error)) from error
+        if len(statements) != 1:
+            raise QueryError(f"one statement at a time; there are {len(statements)}")
+        if statements[0].type not in _READS:
+            kind = statements[0].type.name.replace("_", " ")
+            raise QueryError(
+                f"{kind} is not a query: the lake is read here, its tables are written by their sinks"
+            )
 
-def _tables_in(database: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[str, str]] | None:
-    """The (namespace, name) pairs that a statement names; None where it may mean any of them."""
-    try:
-        names = database.get_table_names(sql, qualified=True)
-    except duckdb.Error:
-        return None
-    pairs = [_pair(name) for name in names]
-    first = sql.lstrip().split(None, 1)[0].upper() if sql.strip() else ""
-    if first in ("SHOW", "DESCRIBE", "DESC", "SUMMARIZE", "EXPLAIN", "PRAGMA") and not pairs:
-        return None
-    return [pair for pair in pairs if pair is not None]
+    def _tables_in(self, sql: str) -> list[tuple[str, str]] | None:
+        """The (namespace, name) pairs that a statement names; None where it may mean any of them."""
+        try:
+            names = self._reader.tables(sql)
+        except duckdb.PermissionException as error:
+            # It asks for a file or address by its name. Tables are asked for by theirs.
+            raise QueryError(_said(error)) from error
+        except duckdb.Error:
+            return None
+        # Sorted, so that the same query finds the database that it had (see databases, B3).
+        pairs = [_pair(name) for name in sorted(names)]
+        first = sql.lstrip().split(None, 1)[0].upper() if sql.strip() else ""
+        if first in ("SHOW", "DESCRIBE", "DESC", "SUMMARIZE", "EXPLAIN", "PRAGMA") and not pairs:
+            return None
+        return [pair for pair in pairs if pair is not None]
 
 
 def _pair(name: str) -> tuple[str, str] | None:
@@ -152,80 +154,24 @@ def _pair(name: str) -> tuple[str, str] | None:
     return (parts[-2], parts[-1]) if len(parts) >= 2 else None
 
 
-@contextmanager
-def _spill_folder(parent: Path | None) -> Iterator[Path]:
-    if parent is not None:
-        parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="query-", dir=parent))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+class _Running:
+    """A query that may be stopped from any thread. After `end` nothing reaches its database, which is another's then."""
 
+    def __init__(self, database: duckdb.DuckDBPyConnection) -> None:
+        self._database = database
+        self._lock = threading.Lock()
+        self._ended = False
+        self.why = "cancelled"
 
-@contextmanager
-def _database(limits: Bounds, spill: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    database = duckdb.connect(
-        ":memory:",
-        config={
-            "threads": limits.threads,
-            "memory_limit": f"{limits.memory_mb}MB",
-            "temp_directory": str(spill),
-            "max_temp_directory_size": f"{limits.spill_mb}MB",
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-            "python_enable_replacements": False,
-            "preserve_insertion_order": True,
-        },
-    )
-    try:
-        database.execute("SET TimeZone = 'UTC'")
-        yield database
-    finally:
-        database.close()
+    def stop(self, why: str) -> None:
+        with self._lock:
+            if not self._ended:
+                self.why = why
+                self._database.interrupt()
 
-
-def _create(database: duckdb.DuckDBPyConnection, view: View) -> None:
-    database.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(view.namespace)}")
-    target = f"{quote(view.namespace)}.{quote(view.name)}"
-    if view.rows is not None:
-        registered = f"rows of {view.namespace} {view.name}"
-        database.register(registered, view.rows)
-        database.execute(f"CREATE VIEW {target} AS SELECT * FROM {quote(registered)}")
-        return
-    try:
-        database.execute(f"CREATE VIEW {target} AS {view.sql}")
-    except duckdb.Error as error:
-        raise QueryError(f"{view.namespace}.{view.name}: {_said(error)}") from error
-
-
-def _lock(database: duckdb.DuckDBPyConnection, paths: set[str]) -> None:
-    """Q2."""
-    listed = ", ".join(literal(path) for path in sorted(paths))
-    database.execute(f"SET allowed_paths = [{listed}]")
-    database.execute("SET enable_external_access = false")
-    database.execute("SET lock_configuration = true")
-
-
-class _Alarm:
-    rang = False
-
-
-@contextmanager
-def _alarm(database: duckdb.DuckDBPyConnection, seconds: float) -> Iterator[_Alarm]:
-    alarm = _Alarm()
-
-    def ring() -> None:
-        alarm.rang = True
-        database.interrupt()
-
-    timer = threading.Timer(seconds, ring)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield alarm
-    finally:
-        timer.cancel()
+    def end(self) -> None:
+        with self._lock:
+            self._ended = True
 
 
 @contextmanager
@@ -248,9 +194,7 @@ def _watched(database: duckdb.DuckDBPyConnection, watch: Callable[[float], None]
         thread.join()
 
 
-def _interruptible(
-    database: duckdb.DuckDBPyConnection, run: Callable[[], tuple[pa.Table, bool]]
-) -> tuple[pa.Table, bool]:
+def _interruptible(running: _Running, run: Callable[[], tuple[pa.Table, bool]]) -> tuple[pa.Table, bool]:
     """Run in another thread while the main one listens: Ctrl-C does not reach code that is inside DuckDB."""
     if threading.current_thread() is not threading.main_thread():
         return run()
@@ -264,12 +208,12 @@ def _interruptible(
                     if future.done():
                         raise
         except KeyboardInterrupt:
-            database.interrupt()
+            running.stop("cancelled")
             raise
 
 
 def _run(
-    database: duckdb.DuckDBPyConnection, sql: str, rows_max: int, alarm: _Alarm
+    database: duckdb.DuckDBPyConnection, sql: str, rows_max: int, running: _Running
 ) -> tuple[pa.Table, bool]:
     try:
         reader = database.execute(sql).to_arrow_reader(100_000)
@@ -279,13 +223,13 @@ def _run(
             count += batch.num_rows
             if count > rows_max:
                 break
+        reader.close()  # What was not read of it would wait in the database.
         table = pa.Table.from_batches(batches, schema=reader.schema)
     except (duckdb.Error, pa.ArrowException, RuntimeError) as error:
         if missing := _MISSING_TABLE.search(str(error)):
             raise TableMissing(f"there is no table {missing[1]}") from error
         if "INTERRUPT" in str(error).upper():
-            why = "it passed its time" if alarm.rang else "cancelled"
-            raise QueryStopped(f"the query was stopped: {why}") from error
+            raise QueryStopped(f"the query was stopped: {running.why}") from error
         raise QueryError(_said(error)) from error
     return table.slice(0, rows_max), count > rows_max
 

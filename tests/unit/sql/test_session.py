@@ -9,8 +9,9 @@ import pytest
 from tests.lake_setup import TABLE, Shop, unordered
 
 from penstock.errors import Corruption, PenstockError, UsageError
+from penstock.sql.databases import Bounds, QueryError
 from penstock.sql.lake import Lake
-from penstock.sql.session import Bounds, QueryError, QueryStopped
+from penstock.sql.session import QueryStopped
 
 
 @pytest.fixture(scope="module")
