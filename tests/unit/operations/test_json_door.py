@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import orjson
 import pytest
@@ -76,15 +77,38 @@ def test_an_escaped_colon_is_taken() -> None:
 
 
 # Why: two well-known engines die of deep nesting; ours answers, at each depth around each limit.
-@pytest.mark.parametrize("depth", [201, 500, 1023, 1024, 1025, 100_000])
+@pytest.mark.parametrize("depth", [255, 500, 1023, 1024, 1025, 100_000])
 def test_deep_nesting_is_an_error(depth: int) -> None:
-    assert "deeper than 200" in (refusal(b'{"a":' * depth + b"1" + b"}" * depth).message or "")
-    assert "deeper than 200" in (refusal(b'{"a":' + b"[" * depth + b"]" * depth + b"}").message or "")
+    assert "deeper than 254" in (refusal(b'{"a":' * depth + b"1" + b"}" * depth).message or "")
+    assert "deeper than 254" in (refusal(b'{"a":' + b"[" * depth + b"]" * depth + b"}").message or "")
+
+
+# Why: J4. 16 MB of `{},` are five million dicts: half a gigabyte, and seconds in which nobody else is answered.
+@pytest.mark.parametrize("many", [b"{},", b"[],", b'{"a":{}},', b'"\\"{",[],'])
+def test_too_many_containers_are_refused_before_they_are_made(many: bytes) -> None:
+    body = b'{"a":[' + many * (2_100_000) + b"0]}"
+    tracemalloc.start()
+    message = refusal(body).message
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert message == "The body has more than 2000000 objects and arrays"
+    assert most < 2 * len(body)
+
+
+# Why: text may be full of braces; only those outside of it are objects.
+@pytest.mark.parametrize("text", [b"{" * 2_100_000, b'\\"{' * 2_100_000])
+def test_braces_in_text_are_no_containers(text: bytes) -> None:
+    assert parse_body(b'{"a":"' + text + b'"}') == {"a": orjson.loads(b'"' + text + b'"')}
+
+
+# Why: counting must not cost more than reading: each start of a text that never ends could be looked for again.
+def test_a_text_without_an_end_is_counted_once() -> None:
+    refusal(b'{"a":"' + b'\\"{' * 3_000_000)
 
 
 # Why: the depth filter counts braces; a wide request has many and is not deep.
 def test_two_hundred_levels_and_thousands_of_neighbours_pass() -> None:
-    deep = b'{"a":' * 200 + b"1" + b"}" * 200
+    deep = b'{"a":' * 254 + b"1" + b"}" * 254
     assert orjson.dumps(parse_body(deep)) == deep
     wide = {"a": [{"S": "x"}] * 5000}
     assert parse_body(orjson.dumps(wide)) == wide
