@@ -13,20 +13,28 @@ from tests.shop import Shop
 
 
 class Landing:
-    """The way of a shop's purchases into a lake."""
+    """The way of the tables of a shop's application into a lake."""
 
     def __init__(self, shop: Shop, folder: Path) -> None:
         warehouse = open_warehouse(folder)
         self.lake = Lake(warehouse)
-        self._sink = TableSink(
-            warehouse, MemoryApi(shop.db), "Purchases", shop.db.clock, "w", lambda keys: Shaping(keys)
-        )
-        self._sink.open()
+        self._sinks = [
+            TableSink(warehouse, MemoryApi(shop.db), name, shop.db.clock, "w", lambda keys: Shaping(keys))
+            for name in shop.app.tables
+        ]
+        for sink in self._sinks:
+            sink.open()
         self.drain()
 
     def drain(self) -> Lake:
-        for _ in range(100):
-            scan = self._sink.position.snapshot
-            if self._sink.step() == 0 and scan is not None and scan.done:
-                return self.lake
-        raise AssertionError("the sink does not come to an end")
+        for sink in self._sinks:
+            _empty(sink)
+        return self.lake
+
+
+def _empty(sink: TableSink) -> None:
+    for _ in range(100):
+        scan = sink.position.snapshot
+        if sink.step() == 0 and scan is not None and scan.done:
+            return
+    raise AssertionError("the sink does not come to an end")
