@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Set
+from itertools import islice
 from typing import Any, NoReturn
 
 from penstock.errors import ServiceError, validation
@@ -19,6 +20,9 @@ from penstock.model.values import AttributeValue
 _is_name_placeholder = re.compile(r"#[A-Za-z0-9_]+").fullmatch
 _is_value_placeholder = re.compile(r":[A-Za-z0-9_]+").fullmatch
 
+LISTED_MAX = (
+    250  # AWS lists all; more than any request has by an oversight would cost more to tell than to read.
+)
 NAMES = "ExpressionAttributeNames"
 VALUES = "ExpressionAttributeValues"
 
@@ -129,7 +133,7 @@ def check_all_used(
 
 
 def _raise_unused(parameter: str, given: Mapping[str, object], used: Set[str]) -> NoReturn:
-    unused = [key for key in given if key not in used]
+    unused = list(islice((key for key in given if key not in used), LISTED_MAX))
     listed = ", ".join(_in_hash_order(unused, len(given)))
     raise validation(f"Value provided in {parameter} unused in expressions: keys: {{{listed}}}")
 

@@ -83,6 +83,13 @@ def test_several_unused_are_listed_in_the_order_of_their_hashes() -> None:
     )
 
 
+# Why: 16 MB hold a million placeholders; sorting them all to say so would hold everybody up.
+def test_of_very_many_unused_the_first_are_listed() -> None:
+    with pytest.raises(ServiceError) as raised:
+        resolve.check_all_used({f"#{number}": "x" for number in range(10_000)}, None, set(), set())
+    assert (raised.value.message or "").count("#") == resolve.LISTED_MAX
+
+
 NAMES_ONLY = "ExpressionAttributeNames can only be specified when using expressions"
 VALUES_ONLY = "ExpressionAttributeValues can only be specified when using expressions: "
 
