@@ -283,7 +283,10 @@ def test_killed_sinks_with_a_rival_beside_them_lose_and_double_nothing(tmp_path:
         _kills(tmp_path, 6, random)
 
 
+# Why: the same a hundred times, in pieces of which each has a lake of its own:
+# `pytest -m long tests/simulation/test_lake_crashes.py -k hundred`.
 @pytest.mark.long
-def test_a_hundred_killed_sinks_lose_and_double_nothing(tmp_path: Path) -> None:
-    with replayable(2) as random:
-        _kills(tmp_path, 100, random)
+@pytest.mark.parametrize("seed", seeds(5))
+def test_a_hundred_killed_sinks_lose_and_double_nothing(tmp_path: Path, seed: int) -> None:
+    with replayable(seed + 2000) as random:
+        _kills(tmp_path, 20, random)

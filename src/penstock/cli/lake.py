@@ -13,13 +13,15 @@ from typing import Annotated, Any
 import typer
 
 from penstock.cli.output import print_table
-from penstock.errors import UsageError
+from penstock.errors import Corruption, UsageError
 from penstock.lake.crawl import crawl as crawl_folder
+from penstock.lake.healing import begin_anew, heal
 from penstock.lake.iceberg.warehouse import Warehouse, open_warehouse
 from penstock.lake.process import ADDRESS
-from penstock.lake.progress import POSITION, decode
+from penstock.lake.progress import POSITION, begins_us, decode, missed
 from penstock.lake.stopped import StoppedTable
 from penstock.lake.upkeep import compact_now, expire_now
+from penstock.lake.writer_lock import WriterLock
 from penstock.sql.lake import open_lake
 
 app = typer.Typer(help="What is in the lake, how fresh it is, and its upkeep.", no_args_is_help=True)
@@ -37,12 +39,10 @@ def status(lake: Where = DEFAULT, as_json: AsJson = False) -> None:
     flows = {flow["table"]: flow for flow in running["tables"]} if running else {}
     rows = []
     for name in _followed(warehouse):
-        raw = warehouse.find("raw", name)
-        current = warehouse.find("current", name)
-        if raw is None:
-            continue
-        position = decode(raw.properties.get(POSITION))
-        behind = position.offset - (decode(current.properties.get(POSITION)).offset if current else 0)
+        try:
+            told = _progress(warehouse, name)
+        except Corruption as error:
+            told = {"table": name, "state": "damaged", "message": str(error)}
         flow = flows.get(name, {})
         rows.append(
             {
@@ -50,23 +50,38 @@ def status(lake: Where = DEFAULT, as_json: AsJson = False) -> None:
                 "state": flow.get("state", "not running"),
                 "message": flow.get("message", ""),
                 "behind_s": flow.get("behind_s"),
-                "changes": position.offset,
-                "current_behind": behind,
-                "last_change": _moment(position.last_us),
-                "gaps": len(position.gaps),
-                "shards": len(position.shards),
+                **told,
             }
         )
     _show(rows, as_json)
+
+
+def _progress(warehouse: Warehouse, name: str) -> dict[str, object]:
+    raw, current = warehouse.find("raw", name), warehouse.find("current", name)
+    position = decode(raw.properties.get(POSITION) if raw is not None else None)
+    landed = decode(current.properties.get(POSITION)).offset if current is not None else 0
+    return {
+        "table": name,
+        "changes": position.offset,
+        "current_behind": position.offset - landed,
+        "last_change": _moment(position.last_us),
+        "history_from": _moment(begins_us(position)),
+        "gaps": len(missed(position)),
+        "shards": len(position.shards),
+    }
 
 
 @app.command()
 def tables(lake: Where = DEFAULT, as_json: AsJson = False) -> None:
     """Every table: rows, files, delete files, size, snapshots."""
     warehouse = open_warehouse(lake, make=False)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for namespace, name in warehouse.names():
-        table = warehouse.find(namespace, name)
+        try:
+            table = warehouse.find(namespace, name)
+        except Corruption as error:
+            rows.append({"table": f"{namespace}.{name}", "trouble": str(error)})
+            continue
         if table is not None:
             size = table.size()
             rows.append(
@@ -124,9 +139,24 @@ def expire(table: Name, lake: Where = DEFAULT, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def rebuild(table: Name, lake: Where = DEFAULT, as_json: AsJson = False) -> None:
-    """Make current again from raw."""
-    _upkeep(lake, table, "rebuild", lambda stopped: [stopped.rebuild()], as_json)
+def rebuild(
+    table: Name,
+    lake: Where = DEFAULT,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Forget raw too, its history with it, and scan the table again.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make current again from raw, and heal what is damaged."""
+    if not anew:
+        _upkeep(lake, table, "rebuild", lambda stopped: [stopped.rebuild()], as_json, first=heal)
+        return
+    warehouse = open_warehouse(lake, make=False)
+    answer = _ask_process(warehouse, "POST", f"/lake/{table}/anew")
+    if answer is None:
+        with WriterLock(warehouse.folder):
+            answer = {"done": begin_anew(warehouse, table)}
+    _say(answer["done"], as_json)
 
 
 @app.command()
@@ -155,7 +185,12 @@ def crawl(
 
 
 def _upkeep(
-    lake: str, table: str, verb: str, alone: Callable[[StoppedTable], list[str]], as_json: bool
+    lake: str,
+    table: str,
+    verb: str,
+    alone: Callable[[StoppedTable], list[str]],
+    as_json: bool,
+    first: Callable[[Warehouse, str], list[str]] = lambda warehouse, table: [],
 ) -> None:
     """On the writer where it runs; alone, under the folder's lock, where it does not."""
     warehouse = open_warehouse(lake, make=False)
@@ -163,8 +198,14 @@ def _upkeep(
     if answer is not None:
         done: list[str] = answer["done"]
     else:
+        with WriterLock(warehouse.folder):
+            done = first(warehouse, table)
         with StoppedTable(warehouse, table) as stopped:
-            done = alone(stopped)
+            done += alone(stopped)
+    _say(done, as_json)
+
+
+def _say(done: list[str], as_json: bool) -> None:
     if as_json:
         print(json.dumps({"done": done}))
     else:
@@ -202,14 +243,15 @@ def _show(rows: list[dict[str, Any]], as_json: bool) -> None:
     if not rows:
         print("nothing")
         return
-    told = [name for name in rows[0] if any(row[name] not in (None, "") for row in rows)]
+    names = dict.fromkeys(name for row in rows for name in row)
+    told = [name for name in names if any(row.get(name) not in (None, "") for row in rows)]
     print_table(
         [name.replace("_", " ") for name in told],
-        [[_cell(name, row[name]) for name in told] for row in rows],
+        [[_cell(name, row.get(name)) for name in told] for row in rows],
     )
 
 
 def _cell(name: str, value: object) -> str:
-    if name == "last_change":
+    if name in ("last_change", "history_from"):
         return str(value)[:19]  # Seconds, in UTC: the rest would cost other columns their words.
     return "" if value is None else str(value).replace("[", "\\[")

@@ -72,6 +72,14 @@ class Follower:
     def join(self, seconds: float = 30.0) -> None:
         self._thread.join(seconds)
 
+    @property
+    def ended(self) -> bool:
+        return not self._thread.is_alive()
+
+    def another(self) -> Follower:
+        """For the same table, to be started in place of one that has ended."""
+        return Follower(self.flow.table, self._make, self._clock, self._upkeep)
+
     def ask(self, job: Callable[[TableSink], object], seconds: float = 600.0) -> object:
         """Do something on the writer between two commits, and give what it gave."""
         done = threading.Event()

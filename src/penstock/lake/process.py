@@ -14,7 +14,7 @@ import logging
 import os
 import threading
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
@@ -28,10 +28,12 @@ from penstock.lake.api import Api, open_api
 from penstock.lake.catalog_rest import CatalogRoutes
 from penstock.lake.clock import SystemClock
 from penstock.lake.following import Flow, Follower
+from penstock.lake.healing import begin_anew, heal
 from penstock.lake.iceberg.warehouse import Warehouse, open_warehouse
 from penstock.lake.listener import HttpError, Listener, Request, Response, Route, json_response
 from penstock.lake.rows import Shaping
 from penstock.lake.sink import TableSink
+from penstock.lake.stream import list_streams
 from penstock.lake.upkeep import VERBS, Upkeep
 from penstock.lake.writer_lock import WriterLock
 from penstock.ports import Clock
@@ -162,7 +164,7 @@ class LakeProcess:
     def _wanted(self, api: Api) -> list[LakeTable]:
         if self.app is not None and self.app.lake_tables:
             return list(self.app.lake_tables.values())
-        names = {stream["TableName"] for stream in api.call("ListStreams", {})["Streams"]}
+        names = {stream["TableName"] for stream in list_streams(api)}
         return [LakeTable(_undeclared(name)) for name in sorted(names) if not name.startswith(_OWN_TABLES)]
 
     def _follow(self, table: LakeTable, api: Api) -> None:
@@ -190,6 +192,7 @@ class LakeProcess:
         local = self.warehouse.local
         return [
             *(CatalogRoutes(local).routes() if local is not None else ()),
+            Route("POST", "/lake/{table}/anew", self._anew),
             Route("POST", "/lake/{table}/{verb}", self._maintain),
             Route("GET", "/status", lambda _: json_response(self.status())),
             Route("GET", "/healthz", self._health),
@@ -200,7 +203,27 @@ class LakeProcess:
         verb = VERBS.get(request.parts["verb"])
         if verb is None:
             raise HttpError(404, f"no {request.parts['verb']!r}; there are {', '.join(VERBS)}")
-        return json_response({"done": self.follower(request.parts["table"]).ask(verb)})
+        follower = self.follower(request.parts["table"])
+        if follower.ended and verb is VERBS["rebuild"]:
+            return json_response({"done": self._restart(follower, heal)})
+        return json_response({"done": follower.ask(verb)})
+
+    def _anew(self, request: Request) -> Response:
+        """`rebuild --anew`."""
+        follower = self.follower(request.parts["table"])
+        follower.stop()
+        follower.join()
+        if not follower.ended:
+            raise UsageError(f"{follower.flow.table}: the sink is busy")
+        return json_response({"done": self._restart(follower, begin_anew)})
+
+    def _restart(self, ended: Follower, mend: Callable[[Warehouse, str], list[str]]) -> list[str]:
+        """Another follower in place of one that has ended, after what its table needed."""
+        name = ended.flow.table
+        done = mend(self.warehouse, name)
+        follower = self._followers[name] = ended.another()
+        follower.start()
+        return [*done, f"{name}: followed again"]
 
     def _health(self, _: Request) -> Response:
         failed = [follower.flow.table for follower in self.followers if follower.flow.state == "failed"]

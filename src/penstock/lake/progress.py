@@ -7,7 +7,8 @@
 P1. `after` is the last record of the shard that is in the table. `since_us` is a shard that has given none: it is read
     from that time. A record is in raw exactly once because rows and this commit together.
 P2. `offset` counts rows of raw. Each raw row carries its own, so that whoever is behind raw goes on from raw itself.
-P3. In a gap the history is not known: changes were trimmed before they were read. A snapshot ends it.
+P3. In a gap the history is not known. A snapshot ends it. The first gap of a table is the time before the lake knew it:
+    nothing was missed there (`begins_us`); in later ones changes were trimmed before they were read (`missed`).
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ from typing import Any
 
 import msgspec
 
+from penstock.lake.rows import time_of
+
 POSITION = "penstock.position"
 WRITER = "penstock.writer"
+DECLARED = "penstock.declared"  # The declared schema, on raw: current may have to be made again without the application.
 
 
 class ShardPlace(msgspec.Struct, omit_defaults=True):
@@ -55,6 +59,23 @@ class Position(msgspec.Struct):
 
 def decode(text: str | None) -> Position:
     return msgspec.json.decode(text, type=Position) if text else Position()
+
+
+def missed(position: Position) -> list[tuple[str, str]]:
+    """The gaps in which changes were lost to the lake (P3)."""
+    return [gap for gap in position.gaps if not _is_beginning(gap)]
+
+
+def begins_us(position: Position) -> int:
+    """From when on the history is known, or 0 as long as the first scan goes on."""
+    for gap in position.gaps:
+        if _is_beginning(gap) and gap[1]:
+            return time_of(gap[1])
+    return 0
+
+
+def _is_beginning(gap: tuple[str, str]) -> bool:
+    return not int(gap[0] or "0")
 
 
 class Writer(msgspec.Struct):

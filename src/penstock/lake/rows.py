@@ -63,6 +63,11 @@ def sequence_at(us: int, steps: int = 0) -> str:
     return f"{us * SEQUENCE_PER_US + steps:021d}"
 
 
+def time_of(sequence: str) -> int:
+    """The microsecond of a number that `sequence_at` made."""
+    return int(sequence) // SEQUENCE_PER_US
+
+
 def key_text(keys: tuple[str, ...], item: Mapping[str, Any]) -> str:
     if tuple(item) == keys:
         return orjson.dumps(item).decode()

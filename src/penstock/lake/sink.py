@@ -18,8 +18,10 @@ I4. After a refusal or an unknown outcome the position says whether the commit t
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import orjson
 
 from penstock.errors import Corruption, PenstockError
 from penstock.lake.api import Api
@@ -29,6 +31,7 @@ from penstock.lake.iceberg.schemas import CURRENT_SCHEMA, RAW_SCHEMA, RAW_SPEC
 from penstock.lake.iceberg.table import Commit, IcebergTable, Refused, Unknown
 from penstock.lake.iceberg.warehouse import Warehouse
 from penstock.lake.progress import (
+    DECLARED,
     POSITION,
     WRITER,
     Position,
@@ -73,6 +76,7 @@ class TableSink:
         self._warehouse = warehouse
         self._writer = Writer(0, writer_id)
         self._claims: dict[str, Writer] = {}
+        self._declared = declared or {}
         self._reader = StreamReader(api, table, lambda: clock.now_us() / 1_000_000)
         self._shaping = shaping(self._reader.keys)
         self.raw = RawLog(warehouse.ensure(RAW, table, RAW_SCHEMA, RAW_SPEC))
@@ -108,7 +112,8 @@ class TableSink:
         for _ in range(_TRIES):
             epoch = 1 + max(decode_writer(table.properties.get(WRITER)).epoch for table in self._tables())
             claim = Writer(epoch, self._writer.id)
-            if self._write_claim(self.raw.table, claim):
+            told = {DECLARED: orjson.dumps(self._declared, option=orjson.OPT_SORT_KEYS).decode()}
+            if self._write_claim(self.raw.table, claim, told):
                 self._writer = claim
                 return
         raise Refused(f"{self.raw.table.name}: other writers commit all the time")
@@ -123,9 +128,9 @@ class TableSink:
                 return
         raise Refused(f"{table.name}: other writers commit all the time")
 
-    def _write_claim(self, table: IcebergTable, claim: Writer) -> bool:
+    def _write_claim(self, table: IcebergTable, claim: Writer, told: Mapping[str, str] | None = None) -> bool:
         try:
-            table.commit(Commit(properties={WRITER: encode_writer(claim)}))
+            table.commit(Commit(properties={WRITER: encode_writer(claim), **(told or {})}))
         except StorageRefused:
             table.discard()
             raise

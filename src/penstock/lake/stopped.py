@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from types import TracebackType
 
+import orjson
+
 from penstock.errors import UsageError
 from penstock.lake.current import CurrentState
-from penstock.lake.evolution import KINDS
-from penstock.lake.iceberg.schemas import columns_of
+from penstock.lake.iceberg.schemas import CURRENT_SCHEMA
 from penstock.lake.iceberg.warehouse import Warehouse
+from penstock.lake.progress import DECLARED
 from penstock.lake.quarantine import Quarantine
 from penstock.lake.raw import RawLog
 from penstock.lake.writer_lock import WriterLock
@@ -18,17 +20,15 @@ class StoppedTable:
     """Use it as a context manager: inside, no sink of this folder can start."""
 
     def __init__(self, warehouse: Warehouse, name: str) -> None:
-        raw, current = warehouse.find("raw", name), warehouse.find("current", name)
-        if raw is None or current is None:
+        raw = warehouse.find("raw", name)
+        if raw is None:
             raise UsageError(f"there is no table {name} in the lake; see penstock lake tables")
         self.name = name
         self._lock = WriterLock(warehouse.folder)
-        # What was declared stands in the columns, so that a rebuild refuses what the sink refused.
-        declared = {
-            each.attribute: each.kind for each in columns_of(current.schema) if each.kind not in KINDS
-        }
+        # So that a rebuild refuses what the sink refused.
+        declared = orjson.loads(raw.properties.get(DECLARED, "{}"))
         self.raw = RawLog(raw)
-        self.current = CurrentState(current, declared)
+        self.current = CurrentState(warehouse.ensure("current", name, CURRENT_SCHEMA), declared)
         self.quarantine = Quarantine(warehouse, name)
 
     def __enter__(self) -> StoppedTable:

@@ -250,6 +250,19 @@ def _translated(error: ServiceError, shard: _Shard) -> PenstockError:
     return error
 
 
+def list_streams(api: Api) -> list[dict[str, Any]]:
+    """Every stream: one page has at most a hundred."""
+    streams: list[dict[str, Any]] = []
+    request: dict[str, Any] = {}
+    while True:
+        page = api.call("ListStreams", request)
+        streams += page["Streams"]
+        last = page.get("LastEvaluatedStreamArn")
+        if last is None:
+            return streams
+        request = {"ExclusiveStartStreamArn": last}
+
+
 def scan_page(api: Api, table: str, start_key: dict[str, Any] | None) -> tuple[list[dict[str, Any]], Any]:
     """One page of the table as it is now: consistent, so that every change before it is in the stream."""
     request: dict[str, Any] = {"TableName": table, "ConsistentRead": True}

@@ -200,6 +200,36 @@ class LocalCatalog(SqlCatalog):
             # Made by somebody else between the look and the commit.
             raise TableAlreadyExistsError(f"Table {'.'.join(name)} already exists") from error
 
+    def forget_all(self) -> None:
+        """Read every table's metadata again when it is next asked for."""
+        with self._memo_lock:
+            self._memo.clear()
+
+    def earlier_metadata(self, identifier: Identifier) -> list[str]:
+        """Where the table's earlier metadata still is, the newest first."""
+        current = local_path(self.pointer(identifier))
+        folder = Path(current).parent
+        # A name begins with the number of the version, in five digits.
+        found = sorted(
+            (path for path in folder.glob("*.metadata.json") if path.name < Path(current).name), reverse=True
+        )
+        return [path.as_uri() for path in found]
+
+    def point_to(self, identifier: Identifier, location: str) -> None:
+        """Move the pointer by hand, past all guards: to heal a table whose metadata is damaged."""
+        namespace, name = _split(identifier)
+        with Session(self.engine) as session:
+            session.execute(
+                update(IcebergTables)
+                .where(
+                    IcebergTables.catalog_name == self.name,
+                    IcebergTables.table_namespace == namespace,
+                    IcebergTables.table_name == name,
+                )
+                .values(metadata_location=location)
+            )
+            session.commit()
+
     def _remember(self, table: Table) -> None:
         with self._memo_lock:
             if len(self._memo) >= _MEMO_TABLES_MAX:
