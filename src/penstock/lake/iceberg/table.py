@@ -72,6 +72,7 @@ from pyiceberg.typedef import Record
 from pyiceberg.types import LongType
 
 from penstock.errors import PenstockError
+from penstock.lake.iceberg.encodings import encodings
 from penstock.lake.iceberg.local_files import local_path, reading, remedy_for, writing
 
 MANIFESTS_MAX = 30
