@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from penstock.errors import UsageError
 from penstock.store import rocks
+from penstock.store.gathering import GatheringStore
 from penstock.store.interface import Family, Store
 from penstock.store.memory import MemoryStore
 from penstock.testing import Disk, FaultyStore
@@ -20,20 +21,28 @@ DATA, CHANGES, META = Family.DATA, Family.CHANGES, Family.META
 Opener = Callable[[], Store]
 
 
-@pytest.fixture(params=["memory", "rocks", "faulty"])
+@pytest.fixture(params=["memory", "rocks", "faulty", "gathered", "gathered rocks"])
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @pytest.fixture
-def opener(kind: str, tmp_path: Path) -> Opener:
+def disk() -> Disk:
+    return Disk()
+
+
+@pytest.fixture
+def opener(kind: str, disk: Disk, tmp_path: Path) -> Opener:
     """Opens the same data each time; a store in memory has none to open again."""
-    disk = Disk()
 
     def opened() -> Store:
-        if kind == "rocks":
-            return rocks.open_store(tmp_path / "data", cache_bytes=1 << 20)
-        return FaultyStore(disk) if kind == "faulty" else MemoryStore()
+        if kind == "memory":
+            return MemoryStore()
+        on_rocks = kind.endswith("rocks")
+        store: Store = (
+            rocks.open_store(tmp_path / "data", cache_bytes=1 << 20) if on_rocks else FaultyStore(disk)
+        )
+        return GatheringStore(store) if kind.startswith("gathered") else store
 
     return opened
 
@@ -215,7 +224,9 @@ def test_closed_and_opened_again_a_store_holds_what_it_held(kind: str, opener: O
 
 
 # A checkpoint is what `penstock check` reads of a served directory.
-def test_a_checkpoint_opens_as_a_store_of_its_own(kind: str, opener: Opener, tmp_path: Path) -> None:
+def test_a_checkpoint_opens_as_a_store_of_its_own(
+    kind: str, opener: Opener, disk: Disk, tmp_path: Path
+) -> None:
     if kind == "memory":
         pytest.skip("a store in memory has no files to link")
     store = opener()
@@ -223,10 +234,8 @@ def test_a_checkpoint_opens_as_a_store_of_its_own(kind: str, opener: Opener, tmp
     store.checkpoint(tmp_path / "copy")
     put(store, (b"a", b"2"), (b"b", b"2"))
     store.sync()
-    checkpoints = store.disk.checkpoints if isinstance(store, FaultyStore) else {}
-    copy: Store = (
-        FaultyStore(checkpoints[tmp_path / "copy"]) if checkpoints else rocks.open_store(tmp_path / "copy")
-    )
+    copied = disk.checkpoints.get(tmp_path / "copy")
+    copy: Store = FaultyStore(copied) if copied is not None else rocks.open_store(tmp_path / "copy")
     assert list(copy.scan(DATA, b"", None)) == [(b"a", b"1")]
     put(copy, (b"c", b"3"))
     copy.close()

@@ -18,6 +18,7 @@ from tests.tables import definitions, index, table_request
 
 from penstock.database.check import check
 from penstock.operations.dynamodb.arns import stream_arn
+from penstock.store.gathering import GatheringStore
 from penstock.testing import Disk, Faults, FaultyStore, ManualClock, PowerLoss, replayable, seeds
 from penstock.testing.databases import MemoryDatabase
 
@@ -284,15 +285,18 @@ def check_all(db: MemoryDatabase, run: Run) -> int:
     return points[-1]
 
 
-def deaths(history: list[Step], seed: int, power: bool) -> Iterator[tuple[Run, Disk, ManualClock]]:
-    """The history once for each write and sync at which it can die, and at last to its end."""
+def deaths(
+    history: list[Step], seed: int, power: bool, gathered: bool = False
+) -> Iterator[tuple[Run, Disk, ManualClock]]:
+    """The history once for each write and sync at which it can die, and at last to its end. `gathered`: as `penstock serve`
+    writes, many batches as one."""
     die_at, died = 0, True
     while died:
         die_at += 1
         disk, clock, run, died = Disk(), ManualClock(), Run(), False
         store = FaultyStore(disk, Faults(die_at, seed=seed * 1000 + die_at, power=power))
         try:
-            run.carry_on(MemoryDatabase(store, clock), history)
+            run.carry_on(MemoryDatabase(GatheringStore(store) if gathered else store, clock), history)
         except PowerLoss:
             died = True
         else:
@@ -300,11 +304,11 @@ def deaths(history: list[Step], seed: int, power: bool) -> Iterator[tuple[Run, D
         yield run, disk, clock
 
 
-def crash_everywhere(seed: int, power: bool) -> None:
+def crash_everywhere(seed: int, power: bool, gathered: bool = False) -> None:
     with replayable(seed) as random:
         history = random_history(random)
         lives = 0
-        for run, disk, clock in deaths(history, seed, power):
+        for run, disk, clock in deaths(history, seed, power, gathered):
             lives += 1
             db = MemoryDatabase(FaultyStore(disk), clock)
             point = check_all(db, run)
@@ -352,12 +356,19 @@ def test_a_database_that_dies_anywhere_is_whole_when_it_is_opened_again(seed: in
     crash_everywhere(seed, power)
 
 
+# Why: what a server gathers into one batch is lost together, and nothing of it may have been told to anybody.
+@pytest.mark.parametrize("power", [True, False], ids=["power loss", "kill"])
+@pytest.mark.parametrize("seed", seeds(50))
+def test_a_database_that_gathers_its_batches_and_dies_anywhere_is_whole(seed: int, power: bool) -> None:
+    crash_everywhere(seed + 5000, power, gathered=True)
+
+
 # Why: the same, over hundreds of histories.
 @pytest.mark.long
 @pytest.mark.parametrize("power", [True, False], ids=["power loss", "kill"])
 @pytest.mark.parametrize("seed", seeds(300))
 def test_a_database_that_dies_anywhere_in_hundreds_of_histories_is_whole(seed: int, power: bool) -> None:
-    crash_everywhere(seed + 1000, power)
+    crash_everywhere(seed + 1000, power, gathered=seed % 2 == 1)
 
 
 # Why: a simulation proves something only if it loses what may be lost, and would see what may not.

@@ -62,6 +62,12 @@ class Catalog:
         self.next_space = int.from_bytes(store.get(Family.META, NEXT) or b"\1", "big")
         self.last_sequence = int.from_bytes(store.get(Family.META, SEQUENCE) or b"", "big")
 
+    def reload(self) -> None:
+        """As `load`, when batches are gone that were applied already: the numbers of their changes are not given again."""
+        last_sequence = self.last_sequence
+        self.load()
+        self.last_sequence = max(last_sequence, self.last_sequence)
+
     def _under(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         for key, value in self._store.scan(Family.META, prefix, after(prefix)):
             yield key[len(prefix) :], value

@@ -12,6 +12,7 @@ from penstock.database.database import Done
 from penstock.database.group_commit import SyncThread
 from penstock.database.weather import Weather
 from penstock.ports import Clock
+from penstock.store.gathering import GatheringStore
 from penstock.store.interface import Store
 from penstock.store.rocks import open_store
 
@@ -45,19 +46,38 @@ class ServedDatabase:
         weather: Weather | None = None,
     ) -> None:
         self._syncs = SyncThread(post)
-        self.store = store
+        self._post = post
+        # Where answers do not wait for a sync, each batch is written before its answer.
+        self._gathering = GatheringStore(store) if durability == "power" else None
+        self.store: Store = self._gathering or store
         self.database, self._sweeper = compose(
-            store,
+            self.store,
             clock,
-            self._syncs.kick,
+            self._kick,
             post,
             fresh_id,
             folder=folder,
             waits_for_sync=durability == "power",
             weather=weather,
         )
+        if self._gathering is not None:
+            self._gathering.on_lost = self.database.catalog.reload
         self._syncs.start(self.database.commit)
         self.start: Callable[..., None] = self.database.start
+
+    def _kick(self) -> None:
+        if self._gathering is not None:
+            self._post(self._seal)
+        self._syncs.kick()
+
+    def _seal(self) -> None:
+        """Right before a group's sync begins, and only then: while another sync is under way, more is gathered."""
+        if self._gathering is not None and self.database.commit.syncing is None:
+            self._gathering.seal()
+
+    def write_out(self) -> bool:
+        """For who answers before the sync: what was applied survives `kill -9` once this is True."""
+        return self._gathering is None or self._gathering.write_out()
 
     def tick(self) -> float:
         """A slice of background work; raises where the store takes no writes until it is opened again."""

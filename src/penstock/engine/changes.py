@@ -16,11 +16,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from typing import TypeAlias
 
 import orjson
 
 from penstock.engine.plans import Change
 from penstock.errors import Corruption
+from penstock.model import items
 from penstock.model.keys import key_of
 from penstock.model.tables import Stream
 from penstock.model.values import Item, item_size
@@ -61,13 +63,7 @@ def shard_of(stream: Stream, hash_: int) -> int:
     raise AssertionError(f"no open shard of stream {stream.id} covers hash {hash_}")
 
 
-class Image:
-    """One side of a change: the item, its JSON and its size, whichever of them are at hand."""
-
-    __slots__ = ("item", "json", "size")
-
-    def __init__(self, item: Item, json: bytes, size: int) -> None:
-        self.item, self.json, self.size = item, json, size
+Image: TypeAlias = tuple[Item, bytes]  # One side of a change: the item and its record.
 
 
 def describe(
@@ -77,15 +73,16 @@ def describe(
     kind = b"I" if old is None else b"R" if new is None else b"M"
     source = new or old
     assert source is not None
-    keys = key_of(stream.keys, source.item)
+    keys = key_of(stream.keys, source[0])
     parts = [kind, b"\x01" if expired else b"\x00", b'"Keys":', orjson.dumps(keys)]
     size = item_size(keys)
-    if new is not None and stream.view in ("NEW_IMAGE", "NEW_AND_OLD_IMAGES"):
-        parts += (b',"NewImage":', new.json)
-        size += new.size
-    if old is not None and stream.view in ("OLD_IMAGE", "NEW_AND_OLD_IMAGES"):
-        parts += (b',"OldImage":', old.json)
-        size += old.size
+    view = stream.view
+    if new is not None and (view == "NEW_AND_OLD_IMAGES" or view == "NEW_IMAGE"):
+        parts += (b',"NewImage":', items.json_of(new[1]))
+        size += items.size_of(new[1])
+    if old is not None and (view == "NEW_AND_OLD_IMAGES" or view == "OLD_IMAGE"):
+        parts += (b',"OldImage":', items.json_of(old[1]))
+        size += items.size_of(old[1])
     parts.append(b',"SizeBytes":%d' % size)
     return Change(stream.id, shard_of(stream, hash_), b"".join(parts))
 

@@ -45,10 +45,18 @@ def write_plan() -> Plan:
 
 
 def plan_put(
-    plan: Plan, table: Table, key: bytes, old: Old, new: Item, consumed: Consumed | None, verb: str = ""
+    plan: Plan,
+    table: Table,
+    key: bytes,
+    old: Old,
+    new: Item,
+    consumed: Consumed | None,
+    verb: str = "",
+    size: int = 0,
 ) -> None:
-    """The item becomes `new`. Raises where it is too large or an index key has the wrong type."""
-    size = item_size(new)
+    """The item becomes `new`, of `size` where that is known. Raises where it is too large or an index key has the wrong
+    type."""
+    size = size or item_size(new)
     if size > ITEM_BYTES_MAX:
         raise errors.validation(f"Item size {verb}has exceeded the maximum allowed size")
     if consumed is not None:
@@ -85,17 +93,14 @@ def _consequences(
     consumed: Consumed | None,
     expired: bool = False,
 ) -> None:
-    if table.local_indexes or table.global_indexes:
-        plan_entries(
-            plan, table, key, (old.item, old.record) if old.record is not None else None, new, consumed
-        )
+    stream = table.stream
+    streams = stream is not None and stream.enabled
+    before = None
+    if old.record is not None and (streams or table.indexes):
+        before = (old.item, old.record)
+    if table.indexes:
+        plan_entries(plan, table, key, before, new, consumed)
     if table.time_to_live is not None:
         plan_expiry(plan, table.time_to_live, key, old.item, new[0] if new is not None else {})
-    stream = table.stream
-    if stream is not None and stream.enabled:
-        before = after = None
-        if old.record is not None:
-            before = changes.Image(old.item, items.json_of(old.record), old.size)
-        if new is not None:
-            after = changes.Image(new[0], items.json_of(new[1]), items.size_of(new[1]))
-        plan.changes.append(changes.describe(stream, hash_in_key(key), before, after, expired))
+    if stream is not None and streams:
+        plan.changes.append(changes.describe(stream, hash_in_key(key), before, new, expired))

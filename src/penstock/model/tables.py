@@ -142,7 +142,7 @@ class Table:
     stream_shards: int = 1  # Penstock's own settings: how many shards the next stream opens with,
     stream_retention_s: int = STREAM_RETENTION_S  # and how long its records are kept.
 
-    @property
+    @cached_property
     def indexes(self) -> tuple[Index, ...]:
         return self.local_indexes + self.global_indexes
 

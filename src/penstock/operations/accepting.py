@@ -125,7 +125,9 @@ def _struct(kind: Struct) -> Acceptor:
 
 
 def canonicaliser(kind: Kind) -> Canonicaliser | None:
-    """What makes every value under a member canonical, in place; None where there can be no values."""
+    """What makes every value under a member canonical, in place; None where there can be no values.
+
+    Of a structure it returns what it found for the first member that holds values: of an item or a key, its size."""
     match kind:
         case Attributes(role="item"):
             return check_item
@@ -162,12 +164,15 @@ def _members(kind: Struct) -> Canonicaliser | None:
     walks = tuple((name, walk) for name, walk in compiled if walk is not None)
     if not walks:
         return None
+    [first, walk_first], others = walks[0], walks[1:]
 
-    def run(value: Any) -> None:
-        for name, walk in walks:
-            member = value.get(name)
-            if member is not None:
+    def run(value: Any) -> object:
+        member = value.get(first)
+        found = walk_first(member) if member is not None else None
+        for name, walk in others:
+            if name in value and (member := value[name]) is not None:
                 walk(member)
+        return found
 
     return run
 

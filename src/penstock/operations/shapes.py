@@ -30,11 +30,13 @@ def check_shape(action: str, request: Any) -> None:
         explain(shape_of(action), request)
 
 
-def canonicalise(action: str, request: dict[str, Any]) -> None:
-    """Make every value in the request canonical in place, or raise AWS's error about the first bad one."""
+def canonicalise(action: str, request: dict[str, Any]) -> int:
+    """Make every value in the request canonical in place, or raise AWS's error about the first bad one.
+
+    Returns the size of the Item or Key of an action on one item, as AWS counts it; of other actions nothing, as 0."""
     walk = _canonicaliser_of(action)
-    if walk is not None:
-        walk(request)
+    size = walk(request) if walk is not None else 0
+    return size if type(size) is int else 0
 
 
 # Compiled on first use and kept: there are about thirty actions.

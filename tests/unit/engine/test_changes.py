@@ -24,8 +24,7 @@ def stream(view: str = "NEW_AND_OLD_IMAGES", shards: tuple[Shard, ...] = WHOLE) 
 
 
 def image(item: Item) -> changes.Image:
-    record = items.encode_measured(item)
-    return changes.Image(item, items.json_of(record), items.size_of(record))
+    return item, items.encode_measured(item)
 
 
 def record(view: str, old: Item | None, new: Item | None, expired: bool = False) -> dict[str, object]:

@@ -18,7 +18,7 @@ from penstock.operations.dynamodb.request_expressions import check_paths, condit
 def run(request: Request, context: Context) -> Plan:
     shapes.check_shape("PutItem", request)
     wants_old = check_return_values(request)
-    shapes.canonicalise("PutItem", request)
+    size = shapes.canonicalise("PutItem", request)
     condition = condition_of(request)
     table = context.view.table(request["TableName"])
     item = request["Item"]
@@ -29,7 +29,7 @@ def run(request: Request, context: Context) -> Plan:
     check_condition(condition, old, request)
     plan, consumed = write_plan(), consumed_for(request, table)
     plan.reads = [key]  # A write that changes nothing still waits for what it found to be durable.
-    plan_put(plan, table, key, old, item, consumed)
+    plan_put(plan, table, key, old, item, consumed, size=size)
     attributes = item_json(old) if wants_old and old.record is not None else None
     return reply_to_write(plan, request, table, item, consumed, attributes)
 
