@@ -164,15 +164,54 @@ class _Pairs:
         return _Pairs(self.question[mask], self.version[mask])
 
 
+@dataclass(slots=True)
+class _Microseconds:
+    """Instants as numbers from 0 to below `span`, so that (entity, instant) is one number: since the first of them."""
+
+    first_us: int
+    span: int
+
+    def of_versions(self, instants: Ints) -> Ints:
+        return instants - self.first_us
+
+    def behind(self, at_us: Ints) -> Ints:
+        """The least number that no instant until then has."""
+        return numpy.clip(at_us, self.first_us - 1, self.first_us + self.span - 2) - (self.first_us - 1)
+
+
+@dataclass(slots=True)
+class _Ranks:
+    """As _Microseconds, where entities times microseconds pass 63 bits: the places of instants among each other."""
+
+    instants: Ints
+    span: int
+
+    def of_versions(self, instants: Ints) -> Ints:
+        return numpy.searchsorted(self.instants, instants)
+
+    def behind(self, at_us: Ints) -> Ints:
+        return numpy.searchsorted(self.instants, at_us, side="right")
+
+
+def _moments_of(history: History) -> _Microseconds | _Ranks:
+    if not len(history.instant):
+        return _Microseconds(0, 1)
+    first_us, last_us = int(history.instant.min()), int(history.instant.max())
+    span = last_us - first_us + 2
+    if span * (len(history.entities) + 1) < SIXTY_THREE:
+        return _Microseconds(first_us, span)
+    instants = numpy.sort(history.instant)  # numpy.unique hashes, which took as long as the whole join.
+    instants = instants[numpy.flatnonzero(numpy.diff(instants, prepend=instants[0] - 1))]
+    return _Ranks(instants, len(instants) + 1)
+
+
 class _Joined:
     """One source's history and what is measured of it."""
 
     def __init__(self, source: Source, history: History) -> None:
         self._source, self._held = source, history
-        self._instants = numpy.unique(history.instant)
-        self._span = len(self._instants) + 1
-        ranks = numpy.searchsorted(self._instants, history.instant)
-        self._order = history.entity * self._span + ranks
+        self._moments = _moments_of(history)
+        self._order = history.entity * self._moments.span + self._moments.of_versions(history.instant)
         self._numbers: dict[str, _Numbers] = {}
         self._matches = {m.name: self._matching(m) for m in source.measures if m.matches is not None}
 
@@ -220,14 +259,12 @@ class _Joined:
 
     def _ranges(self, asked: _Asked, window_us: int | None) -> tuple[Ints, Ints]:
         """Of each question the versions in the longest window, known or not."""
-        start = asked.entity * self._span
-        after = numpy.searchsorted(self._instants, asked.at_us, side="right")
-        high = numpy.searchsorted(self._order, start + after)
+        start = asked.entity * self._moments.span
+        high = numpy.searchsorted(self._order, start + self._moments.behind(asked.at_us))
         if window_us is None:
             low = numpy.searchsorted(self._order, start)
         else:
-            behind = numpy.searchsorted(self._instants, asked.at_us - window_us, side="right")
-            low = numpy.searchsorted(self._order, start + behind)
+            low = numpy.searchsorted(self._order, start + self._moments.behind(asked.at_us - window_us))
         unknown = asked.entity < 0
         return numpy.where(unknown, 0, low), numpy.where(unknown, 0, high)
 

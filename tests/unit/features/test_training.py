@@ -114,3 +114,21 @@ def test_a_bad_spine_row_is_refused(row: Any) -> None:
     shop = Shop()
     with pytest.raises(UsageError):
         shop.app.training_set(shop.app.feature_sets["buyer"], [row])
+
+
+# Why: times from year 1 to 9999 of many customers do not fit one number of 63 bits with them; the answers must not know.
+@pytest.mark.parametrize("customers", [3, 40])
+def test_times_far_apart_are_told_apart(customers: int) -> None:
+    shop = Shop()
+    ends = ["0001-01-01T00:00:00.000000Z", "2026-01-01T00:00:00.000000Z", "9999-12-31T23:59:59.999999Z"]
+    for number in range(customers):
+        for purchase, at in enumerate(ends):
+            shop.app.tables["Purchases"].put(
+                {"customer_id": f"c{number}", "purchase_id": f"p{purchase}", "purchased_at": at, "amount": 1}
+            )
+    position = shop.db.database.view.last_sequence()
+    spine = [(f"c{number}", at, position) for number in range(-1, customers) for at in ends]
+    rows = shop.app.training_set(shop.app.feature_sets["buyer"], spine, history=shop.client).rows
+    since = [row["days_since_last"] for row in rows]
+    assert since == [None] * 3 + [0.0, 0.0, 0.0] * customers
+    assert [row["total_purchase_volume_30d"] for row in rows] == [0.0] * 3 + [1.0, 1.0, 1.0] * customers
