@@ -145,8 +145,12 @@ def upping(folder: Path, *options: str, app: str = APP) -> Iterator[Upping]:
         yield started
     finally:
         if started.process.poll() is None:
-            started.process.kill()  # Its processes see that it is gone and stop by themselves.
-            started.process.wait(timeout=PATIENCE_S)
+            started.process.send_signal(signal.SIGINT)  # In order: nobody writes into the folder behind its back then.
+            try:
+                started.process.wait(timeout=PATIENCE_S)
+            except subprocess.TimeoutExpired:
+                started.process.kill()
+                started.process.wait()
         until(lambda: running_pid(started.data) is None)
 
 
