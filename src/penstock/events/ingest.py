@@ -76,10 +76,10 @@ class Ingestion:
         retries: Retries = _RETRIES,
     ) -> None:
         self._app, self._client = app, client
-        self._bounds, self._now_s, self._retries = bounds or Bounds(), now_s, retries
+        self.bounds, self._now_s, self._retries = bounds or Bounds(), now_s, retries
         self._requests = idempotency.Requests(client)
         self._shapes: dict[str, EventShape] = {}
-        self._pool = ThreadPoolExecutor(self._bounds.writers, thread_name_prefix="penstock-ingest")
+        self._pool = ThreadPoolExecutor(self.bounds.writers, thread_name_prefix="penstock-ingest")
         self._lock = threading.Lock()
         self._bytes = self._running = 0
         counted = registry or Registry()
@@ -91,37 +91,48 @@ class Ingestion:
     def take(
         self, table: str, body: bytes, content_type: str = "", idempotency_key: str | None = None
     ) -> IngestReply:
-        if table not in self._app.tables:
-            return _problem(404, f"no table {table!r} is declared")
-        if len(body) > self._bounds.body_bytes:
-            return _problem(413, f"a body has at most {self._bounds.body_bytes} bytes")
-        with self._room(len(body)) as admitted:
-            if not admitted:
-                return _problem(429, "too many events at once", retry=True)
-            try:
-                return self._take_once(table, body, content_type, idempotency_key)
-            except ServiceError as error:
-                if error.code in THROTTLED:
-                    return _problem(429, error.message or error.code, retry=True)
-                return _problem(503 if error.status >= 500 else 500, str(error), retry=error.status >= 500)
-            except PenstockError as error:
-                return _problem(503, str(error), retry=True)
+        with self.room(table, len(body)) as refusal:
+            return refusal or self.carry_out(table, body, content_type, idempotency_key)
+
+    def carry_out(
+        self, table: str, body: bytes, content_type: str, idempotency_key: str | None
+    ) -> IngestReply:
+        """What was let in by `room`."""
+        try:
+            return self._take_once(table, body, content_type, idempotency_key)
+        except ServiceError as error:
+            if error.code in THROTTLED:
+                return _problem(429, error.message or error.code, retry=True)
+            return _problem(503 if error.status >= 500 else 500, str(error), retry=error.status >= 500)
+        except PenstockError as error:
+            return _problem(503, str(error), retry=True)
 
     @contextmanager
-    def _room(self, size: int) -> Iterator[bool]:
+    def room(self, table: str, size: int) -> Iterator[IngestReply | None]:
+        """Room for a body of this size while the block lasts, or the reply that says why there is none."""
+        if table not in self._app.tables:
+            declared = ", ".join(self._app.tables) or "none"
+            yield _problem(404, f"no table {table!r} is declared; the application's tables: {declared}")
+            return
+        if size > self.bounds.body_bytes:
+            yield self.too_large()
+            return
         with self._lock:
             fits = (
-                self._running < self._bounds.requests_at_once
-                and self._bytes + size <= self._bounds.bytes_at_once
+                self._running < self.bounds.requests_at_once
+                and self._bytes + size <= self.bounds.bytes_at_once
             )
             if fits:
                 self._running, self._bytes = self._running + 1, self._bytes + size
         try:
-            yield fits
+            yield None if fits else _problem(429, "too many events at once", retry=True)
         finally:
             if fits:
                 with self._lock:
                     self._running, self._bytes = self._running - 1, self._bytes - size
+
+    def too_large(self) -> IngestReply:
+        return _problem(413, f"a body has at most {self.bounds.body_bytes} bytes")
 
     def _take_once(self, table: str, body: bytes, content_type: str, given: str | None) -> IngestReply:
         """Idempotency around the work."""
@@ -155,9 +166,9 @@ class Ingestion:
             return _problem(415, f"{error} is not JSON; send application/json or application/x-ndjson")
         except Unreadable as error:
             return _problem(400, str(error))
-        if len(events) > self._bounds.events:
+        if len(events) > self.bounds.events:
             return _problem(
-                413, f"a body has at most {self._bounds.events} events; this one has {len(events)}"
+                413, f"a body has at most {self.bounds.events} events; this one has {len(events)}"
             )
         shape = self._shape(table)
         refused: list[dict[str, Any]] = []

@@ -6,7 +6,6 @@ import asyncio
 import os
 import socket
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import uvicorn
@@ -21,7 +20,8 @@ from penstock.console.context import Context
 from penstock.console.door import Door
 from penstock.database.open import ServedDatabase
 from penstock.events.consumer_metrics import watch_consumers
-from penstock.events.ingest import Bounds, Ingestion
+from penstock.events.ingest import Ingestion
+from penstock.events.ingest_door import IngestDoor
 from penstock.events.system_tables import ensure_table
 from penstock.metrics.exposition import CONTENT_TYPE, text
 from penstock.metrics.registry import Registry
@@ -75,21 +75,10 @@ async def _health() -> dict[str, str]:
 
 
 def _add_events(pages: FastAPI, app: App, client: Client, metrics: Registry) -> None:
-    """Ingestion blocks while it writes, so it has threads of its own: as many as it lets requests in."""
-    ingestion = Ingestion(app, client, registry=metrics)
-    threads = ThreadPoolExecutor(Bounds().requests_at_once, thread_name_prefix="penstock-events")
+    door = IngestDoor(Ingestion(app, client, registry=metrics))
 
     async def take(table: str, request: Request) -> Response:
-        body = await request.body()
-        headers = request.headers
-        reply = await asyncio.get_running_loop().run_in_executor(
-            threads,
-            ingestion.take,
-            table,
-            body,
-            headers.get("content-type", ""),
-            headers.get("idempotency-key"),
-        )
+        reply = await door.take(table, request.headers, request.stream())
         return Response(reply.body, reply.status, reply.headers)
 
     pages.add_api_route(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
+from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -24,20 +26,24 @@ from penstock.connect.json_caller import JsonCaller
 from penstock.connect.retries import Retries
 from penstock.errors import ServiceError
 from penstock.events import event_items
+from penstock.events.effects import Held, Read
 from penstock.events.event_bodies import Refused, Unreadable, read_events
 from penstock.events.event_items import item_of, shape_of
 from penstock.events.event_times import fixed_width
 from penstock.events.idempotency import CLAIM_S, Claimed, Requests, fingerprint
 from penstock.events.ingest import Bounds, Ingestion, IngestReply
+from penstock.events.ingest_door import IngestDoor
 from penstock.events.loading import Progress, load_file
+from penstock.events.source import Source
+from penstock.testing import Disk, FaultyStore
 from penstock.testing.databases import MemoryDatabase
 
 AT_ONCE = Retries(attempts_max=3, sleep=lambda pause_s: None)
 
 
 class Shop:
-    def __init__(self, client: Client | None = None) -> None:
-        self.database = MemoryDatabase()
+    def __init__(self, client: Client | None = None, database: MemoryDatabase | None = None) -> None:
+        self.database = database or MemoryDatabase()
         self.client = client or memory_client(self.database)
         self.app = App("shop")
         self.app.bind(self.client)
@@ -226,7 +232,9 @@ def test_events_of_one_key_are_stored_in_the_order_of_the_body(shop: Shop) -> No
 
 # Why: each status is a promise to senders.
 def test_bounds_and_mistakes_have_their_statuses(shop: Shop) -> None:
-    assert shop.ingestion.take("nowhere", b"{}").status == 404
+    missing = shop.ingestion.take("nowhere", b"{}")
+    assert missing.status == 404
+    assert told(missing)["message"] == "no table 'nowhere' is declared; the application's tables: purchases"
     assert shop.send(b"{").status == 400
     assert shop.send(b"a,b", "text/csv").status == 415
     assert shop.send(b'{"customer": "c"}').status == 422
@@ -235,6 +243,40 @@ def test_bounds_and_mistakes_have_their_statuses(shop: Shop) -> None:
     assert small.take("purchases", b"[{},{},{}]").status == 413
     full = shop.ingesting(bounds=Bounds(requests_at_once=0)).take("purchases", b"{}")
     assert (full.status, full.headers["Retry-After"]) == (429, "1")
+
+
+# Why: a body that there is no room for must be refused before it is read: memory is what there is no room in.
+def test_the_door_reads_no_body_that_it_has_no_room_for(shop: Shop) -> None:
+    read: list[bytes] = []
+
+    async def body(*parts: bytes) -> AsyncIterator[bytes]:
+        for part in parts:
+            read.append(part)
+            yield part
+
+    def send(bounds: Bounds, headers: dict[str, str], *parts: bytes) -> IngestReply:
+        read.clear()
+        door = IngestDoor(shop.ingesting(bounds=bounds))
+        return asyncio.run(door.take("purchases", headers, body(*parts)))
+
+    small = Bounds(body_bytes=200, writers=1)
+    long = send(small, {"content-length": "201"}, b"x" * 201)
+    assert (long.status, read) == (413, [])
+    unsaid = send(small, {}, b"x" * 150, b"x" * 51, b"never asked for")
+    assert (unsaid.status, len(read)) == (413, 2)
+    full = send(Bounds(bytes_at_once=10), {"content-length": "11"}, b"x" * 11)
+    assert (full.status, full.headers["Retry-After"], read) == (429, "1", [])
+    line = orjson.dumps(event())
+    assert send(small, {"content-length": str(len(line))}, line[:9], line[9:]).status == 200
+    assert len(shop.stored()) == 1
+
+
+# Why: room that is not given back would refuse everybody in the end.
+def test_room_is_given_back_whatever_becomes_of_a_request(shop: Shop) -> None:
+    one = shop.ingesting(bounds=Bounds(requests_at_once=1, writers=1))
+    for body in (b"{", orjson.dumps(event()), b"[1]"):
+        assert one.take("purchases", body).status in (400, 200, 422)
+    assert one.take("purchases", orjson.dumps(event("p2"))).status == 200
 
 
 class Refusing(Direct):
@@ -265,6 +307,21 @@ def test_a_store_that_refuses_is_told_as_failed_with_retry_after(shop: Shop) -> 
     gone = shop.ingesting(Client(JsonCaller(Refusing(shop.database, [None]))))
     assert gone.take("purchases", orjson.dumps(event())).status == 503
     assert shop.stored() == []
+
+
+# Why: a full disk is an ordinary accident: nothing may be told as stored, reads go on, and afterwards it works.
+def test_a_full_disk_is_told_and_got_over(shop: Shop) -> None:
+    store = FaultyStore(Disk())
+    shop = Shop(database=MemoryDatabase(store))
+    assert shop.send(orjson.dumps(event("p1"))).status == 200
+    store.full = True
+    lines = b"\n".join(orjson.dumps(event(f"p{n}")) for n in range(2, 40)) + b"\ngarbage"
+    reply = shop.send(lines, "application/x-ndjson", "key")
+    assert (reply.status, "Retry-After" in reply.headers) == (503, True)
+    assert [item["id"] for item in shop.stored()] == ["p1"]
+    store.full = False
+    reply = shop.send(lines, "application/x-ndjson", "key")
+    assert (reply.status, told(reply)["stored"], len(shop.stored())) == (200, 38, 39)
 
 
 # Why: throttled and unprocessed writes come back; both are sent again until they are taken.
@@ -312,6 +369,34 @@ def test_a_request_under_way_is_waited_for_and_taken_over_when_it_is_old(shop: S
     assert (waiting.status, waiting.headers["Retry-After"]) == (409, "1")
     shop.database.pass_time(CLAIM_S + 5)
     assert shop.send(body, key="k").status == 200
+
+
+# Why: I3; the process dies in the middle, and the retry must double nothing: neither an item nor a change of the stream.
+def test_a_retry_after_a_death_in_the_middle_doubles_no_event(shop: Shop) -> None:
+    class Dying(Direct):
+        left = 2
+
+        def send(self, target: str, body: bytes, wait_ms: int) -> tuple[int, bytes]:
+            if target.endswith(".BatchWriteItem"):
+                if not self.left:
+                    raise KeyboardInterrupt("the process is killed")
+                self.left -= 1
+            return super().send(target, body, wait_ms)
+
+    body = b"\n".join(orjson.dumps(event(f"p{n}", amount=n)) for n in range(100))
+    dying = shop.ingesting(Client(JsonCaller(Dying(lambda: shop.database))))
+    with pytest.raises(KeyboardInterrupt):
+        dying.take("purchases", body, "application/x-ndjson", "k")
+    assert len(shop.stored()) == 50
+    assert shop.send(body, "application/x-ndjson", "k").status == 409, "it may still be running"
+    shop.database.pass_time(CLAIM_S + 1)
+    again = shop.send(body, "application/x-ndjson", "k")
+    assert (again.status, told(again)["stored"]) == (200, 100)
+    assert len(shop.stored()) == 100
+    source = Source(shop.client, "purchases")
+    [stream] = source.streams()
+    wanted = Read(Held("", 0, 0), stream.arn, stream.shards[0].id, None, 0, 0.0, 1000, 0)
+    assert len(source.read(wanted).records) == 100, "writing the same again is no change"
 
 
 # Why: an answer is kept for a day, not for ever.
