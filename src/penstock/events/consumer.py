@@ -124,12 +124,13 @@ class Consumer:
         if self._ask(beat, now_s, wanted):
             self._beat += 1
             self._beat_asked_s = now_s
-        if self._ask(effects.Describe(), now_s, wanted):
-            self._doubted = set(self._leases) - set(self._known)
         if self._looked:
             self._looked = False
             self._share_out(now_s, wanted)
             self._forget(now_s, wall_s, wanted)
+        # Last, because forgetting may want it at once.
+        if self._ask(effects.Describe(), now_s, wanted):
+            self._doubted = set(self._leases) - set(self._known)
 
     def _wind_down(self, now_s: float, wanted: list[Effect]) -> None:
         for follower in self.followers.values():
@@ -213,7 +214,7 @@ class Consumer:
             return
         self._asked.discard(type(effect))
         if isinstance(effect, effects.Claim):
-            self._claim_told(effect, result)
+            self._claim_told(effect, result, wall_s)
         elif isinstance(result, effects.Trouble):
             self.tally.troubles += 1
             self._not_before_s[type(effect)] = now_s + ASK_AGAIN_S
@@ -243,7 +244,7 @@ class Consumer:
             self._leases[key] = replace(follower.lease, owner="")
             self._hasten(effects.Beat, now_s)
 
-    def _claim_told(self, effect: effects.Claim, result: Result) -> None:
+    def _claim_told(self, effect: effects.Claim, result: Result, wall_s: float) -> None:
         self._claiming.discard(effect.shard)
         if not isinstance(result, Lease):
             return
@@ -252,9 +253,9 @@ class Consumer:
         # Another worker may have finished the shard after this one had looked; the epoch does not tell.
         if known is None or result.ended:
             return
-        self._follow(result, known)
+        self._follow(result, known, wall_s)
 
-    def _follow(self, lease: Lease, known: Known) -> None:
+    def _follow(self, lease: Lease, known: Known, wall_s: float) -> None:
         assert self._enrolled is not None
         self._turns += 1
         latest = self.settings.starting_position == "LATEST"
@@ -266,6 +267,7 @@ class Consumer:
             random=self._random,
             tally=self.tally,
             since_s=self._enrolled.since_s if latest else 0.0,
+            whole_at_s=wall_s if lease.epoch == 1 else self._enrolled.since_s,
         )
 
     def _beat_told(self, result: Result, now_s: float) -> None:

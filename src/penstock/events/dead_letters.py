@@ -124,7 +124,12 @@ class DeadLetters:
             "sequence": {"S": sequence_text(after)},
             "attempts": {"N": "0"},
             **_failure(
-                Failure("TrimmedDataAccessException", f"changes after {sequence_text(after)} were not read")
+                Failure(
+                    "TrimmedDataAccessException",
+                    f"changes after {sequence_text(after)} were not read"
+                    if after
+                    else "the first changes of this shard may have left the stream before they were read",
+                )
             ),
         }
         self._client.put_item(TableName=DEAD_LETTERS, Item=letter)

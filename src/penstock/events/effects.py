@@ -87,6 +87,7 @@ class Read:
     since_s: float
     limit: int
     wait_ms: int
+    whole: bool = False  # From the shard's first record on, which must not have been trimmed.
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ W3. The number of lanes changes only when all lanes stand at the same position: 
     to the furthest of them, and nothing beyond.
 W4. What is read again after a crash begins behind the least of the lanes' positions.
 W5. A position that the stream no longer reaches back to is a gap: recorded among the dead letters before reading goes on
-    at the horizon, unless the shard was at its tip within the retention, so that nothing can have been missed.
+    at the horizon, unless the shard was at its tip within the retention, so that nothing can have been missed. A shard of
+    which nothing has been read has no position that could tell: after a day without a reader it must be whole.
 """
 
 from __future__ import annotations
@@ -116,6 +117,7 @@ class Follower:
     random: Randomness
     tally: Tally
     since_s: float = 0.0  # LATEST: only what came since the consumer's first start is its business.
+    whole_at_s: float = 0.0  # Wall time at which nothing of the shard that is our business had been trimmed.
     phase: Phase = Phase.OPENING
     factor: int = 1
     lanes: list[Lane] = field(default_factory=list)
@@ -194,7 +196,7 @@ class Follower:
                 effects.RecordGap(self.held, self.known.stream.arn, self.reader.gap_after), now_s, wanted
             )
         elif self._may_read() and now_s >= self.reader.rest_until_s:
-            wanted.append(self._read(now_s))
+            wanted.append(self._read(now_s, wall_s))
         for lane in self.lanes:
             effect = self._lane_effect(lane, now_s, wall_s, may_invoke)
             if effect is not None:
@@ -246,14 +248,24 @@ class Follower:
             self.pending < records_max and sum(lane.queued_bytes for lane in self.lanes) < PENDING_BYTES_MAX
         )
 
-    def _read(self, now_s: float) -> Effect:
+    def _may_have_missed_the_first(self, wall_s: float) -> bool:
+        """W5: the horizon of a shard that nothing was read of says nothing about what was there before."""
         reader = self.reader
+        if reader.through or reader.from_horizon:
+            return False
+        return wall_s - max(self.tip_at_s, self.whole_at_s) >= RETENTION_S
+
+    def _read(self, now_s: float, wall_s: float) -> Effect:
+        reader = self.reader
+        whole = self._may_have_missed_the_first(wall_s)
+        if whole:
+            reader.iterator = None
         reader.busy, reader.asked_at_s = True, now_s
         after = 0 if reader.from_horizon else reader.through
         since_s = 0.0 if reader.from_horizon else self.since_s
         arn, shard_id = self.known.stream.arn, self.known.shard.id
         return effects.Read(
-            self.held, arn, shard_id, reader.iterator, after, since_s, READ_RECORDS_MAX, HOLD_MS
+            self.held, arn, shard_id, reader.iterator, after, since_s, READ_RECORDS_MAX, HOLD_MS, whole
         )
 
     def _take_page(self, page: effects.Page, now_s: float, wall_s: float) -> None:
@@ -300,7 +312,9 @@ class Follower:
         """W5."""
         reader = self.reader
         reader.iterator = None
-        if reader.from_horizon or reader.through == 0 or wall_s - self.tip_at_s < RETENTION_S:
+        if self._may_have_missed_the_first(wall_s):
+            reader.gap_after = 0
+        elif reader.from_horizon or reader.through == 0 or wall_s - self.tip_at_s < RETENTION_S:
             reader.from_horizon = True
         else:
             reader.gap_after = reader.through

@@ -66,7 +66,8 @@ class Source:
         try:
             return self._page(wanted)
         except ServiceError as error:
-            if error.code == TRIMMED:
+            # Where an endpoint takes no number from before the shard, it does not tell whether the shard is whole.
+            if error.code == TRIMMED or (wanted.whole and error.code == "ValidationException"):
                 return Page(trimmed=True)
             raise
 
@@ -88,6 +89,8 @@ class Source:
             return self._iterator_at(
                 wanted, "AFTER_SEQUENCE_NUMBER", SequenceNumber=sequence_text(wanted.after)
             )
+        if wanted.whole:
+            return self._iterator_at(wanted, "AFTER_SEQUENCE_NUMBER", SequenceNumber=sequence_text(0))
         if wanted.since_s:
             since = datetime.fromtimestamp(wanted.since_s, UTC)
             try:

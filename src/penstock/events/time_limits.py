@@ -93,15 +93,18 @@ class _Running:
         try:
             try:
                 self._answer = self._call()
-            except _Stopped:
-                raise
-            except BaseException as error:
+            except (Exception, SystemExit) as error:
+                # A handler is somebody else's code: whatever it raises goes to whoever waits.
                 self._error = error
             with self._lock:
                 self.ended.set()
         except _Stopped:
             # It may come as late as here; what was asked for is done then.
             self.ended.set()
+        except BaseException as error:
+            self._error = error
+            self.ended.set()
+            raise
 
     def leave(self) -> bool:
         """Nobody waits any more. False where it has ended meanwhile."""

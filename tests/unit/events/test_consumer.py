@@ -5,10 +5,12 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
+import orjson
 import pytest
-from tests.in_memory import create_table, fresh_ids, memory_client
+from tests.in_memory import Direct, create_table, fresh_ids, memory_client
 
 from penstock.connect.client import Client
+from penstock.connect.json_caller import JsonCaller
 from penstock.engine import shards
 from penstock.events.consumer import Consumer
 from penstock.events.dead_letters import DeadLetters
@@ -17,6 +19,7 @@ from penstock.events.leases import LEASE_S
 from penstock.events.performer import Performer
 from penstock.events.positions import NotOurs, Positions
 from penstock.events.settings import Settings
+from penstock.events.source import Source
 from penstock.events.system_tables import consumers_table, dead_letters_table, ensure_table
 from penstock.testing.databases import MemoryDatabase
 
@@ -194,6 +197,39 @@ def test_a_trimmed_position_is_recorded_as_a_gap(bench: Bench) -> None:
     assert (letter.kind, letter.error_type) == ("gap", "TrimmedDataAccessException")
 
 
+# Why: W5; nothing was handled yet, so no position tells that the stream was trimmed: the first changes were lost in silence.
+def test_the_first_changes_may_be_a_gap_too(bench: Bench) -> None:
+    first = bench.worker()
+    first.run(2.0)
+    bench.put("lost")
+    bench.database.pass_time(30 * HOUR)
+    bench.database.pass_time(HOUR)
+    bench.put("2")
+    bench.worker("w2").run(LEASE_S + 2.0)
+    assert bench.seen == ["2"]
+    [letter] = bench.letters()
+    assert letter.kind == "gap"
+    assert "first changes" in letter.error_message
+
+
+# Why: W5; a new consumer begins where the stream does, and misses nothing by that.
+def test_a_new_consumer_of_an_old_stream_has_no_gap(bench: Bench) -> None:
+    bench.put("1")
+    bench.database.pass_time(40 * HOUR)
+    bench.put("2")
+    bench.worker().run(3.0)
+    assert (bench.seen, bench.letters()) == (["2"], [])
+
+
+# Why: W5; a machine that slept over the weekend must not raise an alarm for each quiet table.
+def test_a_stream_that_nothing_was_written_to_has_no_gap(bench: Bench) -> None:
+    bench.worker().run(2.0)
+    bench.database.pass_time(60 * HOUR)
+    bench.put("1")
+    bench.worker("w2").run(LEASE_S + 2.0)
+    assert (bench.seen, bench.letters()) == (["1"], [])
+
+
 # Why: W5; a quiet table's position is trimmed too, and nothing was missed.
 def test_a_shard_that_was_quiet_has_no_gap(bench: Bench) -> None:
     bench.put("1")
@@ -240,6 +276,31 @@ def test_children_of_a_split_follow_their_parent(bench: Bench) -> None:
         assert [name for name in bench.seen if name[0] == key] == [f"{key}{n}" for n in range(4)]
     _, leases, _ = Positions(bench.client, "collect").look()
     assert sum(lease.ended for lease in leases.values()) == 4
+
+
+# Why: AWS lists streams and shards in pages; a shard behind the first page would never be read.
+def test_streams_and_shards_behind_the_first_page_are_found(bench: Bench) -> None:
+    asked: list[str] = []
+
+    class Paging(Direct):
+        def send(self, target: str, body: bytes, wait_ms: int) -> tuple[int, bytes]:
+            if target.endswith((".ListStreams", ".DescribeStream")):
+                asked.append(target.rpartition(".")[2])
+                body = orjson.dumps({**orjson.loads(body), "Limit": 1})
+            return super().send(target, body, wait_ms)
+
+    create_table(bench.client, "wide", shards=3)
+    bench.database.pass_time(1.0)
+    for enabled in (False, True):
+        view = {"StreamViewType": "NEW_IMAGE"} if enabled else {}
+        bench.client.update_table(TableName="wide", StreamSpecification={"StreamEnabled": enabled, **view})
+        bench.database.pass_time(5.0)
+    found = Source(Client(JsonCaller(Paging(lambda: bench.database))), "wide").streams()
+    assert len(found) == 2
+    assert found == Source(bench.client, "wide").streams()
+    assert {len(stream.shards) for stream in found} == {3}
+    assert asked.count("ListStreams") >= 2
+    assert asked.count("DescribeStream") >= 6
 
 
 # Why: what is kept of shards would grow for ever: on AWS a shard lives four hours.
