@@ -14,7 +14,6 @@ from typing import Any
 
 import orjson
 
-from penstock.app.plain import instant_text
 from penstock.errors import UsageError
 from penstock.events.context import function_arn
 from penstock.events.lanes import EXPIRED, Burial
@@ -33,27 +32,28 @@ def message_of(
     return {
         "requestContext": {
             "requestId": request_id,
-            "functionArn": function_arn(consumer),
+            "functionArn": function_arn(consumer, stream_arn.split(":")[3]),
             "condition": condition,
             "approximateInvokeCount": burial.attempts,
         },
         "responseContext": {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"},
         "version": "1.0",
-        "timestamp": _instant(wall_s),
+        "timestamp": _instant(wall_s, "milliseconds"),
         "DDBStreamBatchInfo": {
             "shardId": shard_id,
             "startSequenceNumber": sequence_text(first.sequence),
             "endSequenceNumber": sequence_text(last.sequence),
-            "approximateArrivalOfFirstRecord": _instant(first.created_s),
-            "approximateArrivalOfLastRecord": _instant(last.created_s),
+            "approximateArrivalOfFirstRecord": _instant(first.created_s, "seconds"),
+            "approximateArrivalOfLastRecord": _instant(last.created_s, "seconds"),
             "batchSize": len(burial.entries),
             "streamArn": stream_arn,
         },
     }
 
 
-def _instant(wall_s: float) -> str:
-    return instant_text(datetime.fromtimestamp(wall_s, UTC))
+def _instant(wall_s: float, precision: str) -> str:
+    """As Lambda writes it: 2019-11-14T00:13:49.717Z."""
+    return datetime.fromtimestamp(wall_s, UTC).replace(tzinfo=None).isoformat(timespec=precision) + "Z"
 
 
 def destination_of(declared: Destination | str | None) -> Destination | None:
