@@ -1,16 +1,24 @@
 """Events: from a write to its handler, an idle consumer's cost, records through a no-op handler, NDJSON ingestion.
 
-Each figure stands beside what is to be reached. Handlers and ingestion run in this process, the tables in a server beside it.
+Each figure stands beside what is to be reached. Handlers run in this process, the tables in a server beside it. Ingestion is
+measured as its users send: `POST /events/TABLE` to a running `penstock up`, whose table process does all of it on one core; and
+from Python, in a process beside the server.
 """
 
 from __future__ import annotations
 
 import argparse
+import http.client
 import resource
+import subprocess
+import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
 
 import orjson
 from servers import Running, running
@@ -20,6 +28,7 @@ from penstock.connect.batch_writer import write_all
 from penstock.connect.client import Client
 from penstock.events.ingest import Ingestion
 from penstock.events.worker import Worker
+from penstock.run.state import Picture, read_picture
 
 IDLE_S = 5.0
 
@@ -36,7 +45,8 @@ def main() -> None:
         client = penstock.connect(f"http://127.0.0.1:{server.port}")
         _latency_and_idle(client)
         _throughput(client, chosen.records)
-        _ingestion(client, server, chosen.records, chosen.senders)
+        _ingestion(client, chosen.records, chosen.senders)
+    _ingestion_of_up(chosen.records, chosen.senders)
 
 
 def _application(client: Client, name: str) -> tuple[penstock.App, penstock.app.tables.Table]:
@@ -122,10 +132,9 @@ def _throughput(client: Client, records: int) -> None:
     )
 
 
-def _ingestion(client: Client, server: Running, records: int, senders: int) -> None:
-    app, table = _application(client, "ingested")
-    ingestion = Ingestion(app, client)
-    bodies = [
+def _bodies(records: int) -> list[bytes]:
+    """NDJSON, 500 events each."""
+    return [
         b"\n".join(
             orjson.dumps(
                 {
@@ -140,6 +149,12 @@ def _ingestion(client: Client, server: Running, records: int, senders: int) -> N
         )
         for first in range(0, records, 500)
     ]
+
+
+def _ingestion(client: Client, records: int, senders: int) -> None:
+    app, table = _application(client, "ingested")
+    ingestion = Ingestion(app, client)
+    bodies = _bodies(records)
     started, before = time.perf_counter(), _cpu_s()
     with ThreadPoolExecutor(senders) as pool:
         replies = list(
@@ -148,10 +163,66 @@ def _ingestion(client: Client, server: Running, records: int, senders: int) -> N
     taken = time.perf_counter() - started
     stored = sum(orjson.loads(reply.body)["stored"] for reply in replies)
     print(
-        f"NDJSON ingestion, durable, local and global index and stream: {stored / taken:,.0f} events/s, "
+        f"NDJSON ingestion from Python, durable, local and global index and stream: {stored / taken:,.0f} events/s, "
         f"{(_cpu_s() - before) / stored * 1e6:.0f} µs CPU an event here   (to reach: 15,000)"
     )
     ingestion.close()
+
+
+APP = """
+import penstock
+
+app = penstock.App("bench")
+app.table(
+    "ingested", partition_key="customer", sort_key="id", local_indexes={"by_time": "at"},
+    global_indexes={"by_category": ("category", "customer", penstock.keys_only())}, stream=True,
+)
+"""
+
+
+@contextmanager
+def _up(folder: Path) -> Iterator[Picture]:
+    """`penstock up` with one table, once it is ready."""
+    (folder / "app.py").write_text(APP)
+    ports = ["--api-port", "0", "--app-port", "0", "--lake-port", "0"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "penstock", "up", *ports], cwd=folder, stdout=subprocess.DEVNULL
+    )
+    try:
+        until_s = time.monotonic() + 60
+        while (picture := read_picture(folder / "data")) is None or not picture.facts:
+            if process.poll() is not None or time.monotonic() > until_s:
+                raise RuntimeError("penstock up does not come up")
+            time.sleep(0.1)
+        yield picture
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def _ingestion_of_up(records: int, senders: int) -> None:
+    bodies = _bodies(records)
+    with tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder, _up(Path(folder)) as picture:
+        table = next(each for each in picture.processes if each.name == "table")
+        host = table.addresses["app"].removeprefix("http://")
+        running, connections = Running("table", 0, table.pid), threading.local()
+
+        def send(body: bytes) -> int:
+            if not hasattr(connections, "open"):
+                connections.open = http.client.HTTPConnection(host)
+            connections.open.request(
+                "POST", "/events/ingested", body, {"content-type": "application/x-ndjson"}
+            )
+            return int(orjson.loads(connections.open.getresponse().read())["stored"])
+
+        with ThreadPoolExecutor(senders) as pool:
+            started, before = time.perf_counter(), running.cpu_s()
+            stored = sum(pool.map(send, bodies))
+            taken = time.perf_counter() - started
+        print(
+            f"NDJSON ingestion, POST to penstock up, durable, the same table: {stored / taken:,.0f} events/s, "
+            f"{(running.cpu_s() - before) / stored * 1e6:.0f} µs CPU an event   (to reach: 15,000)"
+        )
 
 
 if __name__ == "__main__":
