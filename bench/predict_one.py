@@ -1,9 +1,10 @@
 """Predict one, 50 events in the window, logged: latency at one connection, rate at sixteen, against a constant endpoint.
 
-    python bench/predict_one.py [--seconds 4]
+    python bench/predict_one.py [--seconds 4] [--log]
 
 A process serves; this one asks, with a client of bare sockets, so that the client is not what is measured. The peer is a
-FastAPI endpoint on the same server that returns a constant of the same shape; the ratio is of one run.
+FastAPI endpoint on the same server that returns a constant of the same shape; the ratio is of one run. `--log` measures what the
+log adds: the same predictions with and without it, a second each in turns, at one connection.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import tempfile
 import time
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -62,6 +64,13 @@ def fill(data: Path) -> None:
         registry.promote("will_buy", 1)
 
 
+class NoLog:
+    """In place of the inference log, to see what it adds."""
+
+    async def add(self, inference: Any, *, own_id: bool) -> None:
+        return None
+
+
 def serve(data: Path) -> None:
     """The child: the engine and the API on one loop, as in the table process."""
     import uvicorn
@@ -85,12 +94,17 @@ def serve(data: Path) -> None:
         async def answer(id_: str) -> Response:
             return Response(orjson.dumps(constant), media_type="application/json")
 
-        server = uvicorn.Server(uvicorn.Config(api, port=0, log_level="error", access_log=False))
-        task = asyncio.create_task(server.serve())
-        while not server.started:
-            await asyncio.sleep(0.01)
-        print(server.servers[0].sockets[0].getsockname()[1], flush=True)
-        await task
+        unlogged = build_app(storefront(), store)
+        for service in unlogged.state.serving.predictors.values():
+            service.log = NoLog()
+        tasks = []
+        for each in (api, unlogged):
+            server = uvicorn.Server(uvicorn.Config(each, port=0, log_level="error", access_log=False))
+            tasks.append(asyncio.create_task(server.serve()))
+            while not server.started:
+                await asyncio.sleep(0.01)
+            print(server.servers[0].sockets[0].getsockname()[1], flush=True)
+        await asyncio.gather(*tasks)
 
     uvloop.run(run())
 
@@ -117,10 +131,27 @@ async def ask(port: int, path: str, seconds: float, connections: int) -> tuple[f
     return len(times) / (time.perf_counter() - began), sorted(times)
 
 
+def measure_log(logged: int, unlogged: int, turns: int = 10) -> None:
+    path = "/predict/will_buy/customer/c{}"
+    asyncio.run(ask(logged, path, 1.0, 1))
+    p50_ms: dict[int, list[float]] = {logged: [], unlogged: []}
+    for _ in range(turns):
+        for port, found in p50_ms.items():
+            _, times = asyncio.run(ask(port, path, 1.0, 1))
+            found.append(times[len(times) // 2] * 1000)
+    adds = sorted(one - other for one, other in zip(*p50_ms.values(), strict=True))
+    for name, port in (("logged", logged), ("unlogged", unlogged)):
+        print(f"{name:9} p50 {sorted(p50_ms[port])[turns // 2]:.3f} ms")
+    print(
+        f"the log adds {adds[turns // 2]:.3f} ms to the p50 (to reach: 0.1); by turn {adds[0]:.3f} to {adds[-1]:.3f}"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--serve", type=Path)
+    parser.add_argument("--log", action="store_true")
     arguments = parser.parse_args()
     if arguments.serve is not None:
         serve(arguments.serve)
@@ -133,7 +164,10 @@ def main() -> None:
         )
         try:
             assert child.stdout is not None
-            port = int(child.stdout.readline())
+            port, unlogged = int(child.stdout.readline()), int(child.stdout.readline())
+            if arguments.log:
+                measure_log(port, unlogged)
+                return
             rates = {}
             for name, path in (("constant", "/constant/{}"), ("predict", "/predict/will_buy/customer/c{}")):
                 asyncio.run(ask(port, path, 0.5, 1))
