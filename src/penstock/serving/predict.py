@@ -125,7 +125,7 @@ class PredictorService:
             "latencyMs": round(inference.latency_ms, 3),
         }
         if observed is not None and not observed.events:
-            body["note"] = f"no events of {self.plan.entity_name} {inference.entity} were found"
+            body["note"] = _nothing_known(self.plan.entity_name, inference.entity)
         return body
 
     async def _chosen(self, entity: str | None) -> Loaded:
@@ -273,10 +273,14 @@ def numbers(given: Mapping[str, Any]) -> dict[str, float | None]:
     return found
 
 
+def _nothing_known(entity_name: str, entity: str | None) -> str:
+    return f"no events of {entity_name} {entity} were found"
+
+
 def answer_of_row(item: Mapping[str, Any]) -> dict[str, Any]:
     """The first answer, from the row that it left."""
     output = orjson.loads(item["output"]["S"])
-    return {
+    body = {
         "requestId": item["requestId"]["S"],
         "prediction": output["prediction"],
         "probability": output["probability"],
@@ -284,6 +288,9 @@ def answer_of_row(item: Mapping[str, Any]) -> dict[str, Any]:
         "modelVersion": item["modelVersion"]["S"],
         "latencyMs": float(item["latencyMs"]["N"]),
     }
+    if item.get("eventsRead") == {"N": "0"}:
+        body["note"] = _nothing_known(item["entityType"]["S"], item["entity"]["S"])
+    return body
 
 
 __all__ = ["CHAMPION", "Asked", "PredictorService", "answer_of_row", "is_canary", "numbers"]

@@ -42,6 +42,8 @@ class EndpointStore:
     def __init__(self, endpoint: Endpoint, position: Callable[[], int] | None = None) -> None:
         self._start = endpoint.start
         self._position = position
+        # A store may gather what is written until its sync; then this has it written at once.
+        self._write_out: Callable[[], bool] = getattr(endpoint, "write_out", _is_written)
 
     def position(self) -> int | None:
         return None if self._position is None else self._position()
@@ -61,7 +63,7 @@ class EndpointStore:
         return [answer.result() if answer.done() else await answer for answer in started]
 
     async def write(self, action: str, request: Mapping[str, Any]) -> None:
-        """`start` applies before it returns, and what is applied survives `kill -9`; only the sync is still to come.
+        """`start` applies before it returns, and what is written out survives `kill -9`; only the sync is still to come.
 
         An error that is known at once (a full disk) is raised. A condition that fails shows after the sync: who writes under
         a condition that may fail uses `call`.
@@ -69,6 +71,8 @@ class EndpointStore:
         answer = self._begin(action, request)
         if answer.done():
             answer.result()
+        elif not self._write_out():
+            await answer  # It was refused, and the sync tells why.
         else:
             answer.add_done_callback(_report_late)
 
@@ -94,6 +98,10 @@ class EndpointStore:
 
 def _as_it_is(action: str, body: bytes) -> bytes:
     return body
+
+
+def _is_written() -> bool:
+    return True
 
 
 def _report_late(answer: asyncio.Future[Answer]) -> None:

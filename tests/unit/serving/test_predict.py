@@ -113,3 +113,11 @@ def test_request_ids_are_random_uuids_over_many_refills() -> None:
     found = [ids.fresh() for _ in range(2000)]
     assert len(set(found)) == 2000
     assert {uuid.UUID(each).version for each in found} == {4}
+
+
+# Why: a retry returns the first answer, and with it what was said of a customer of whom nothing is known.
+def test_a_retry_says_again_that_nothing_was_known(shop: Shop) -> None:
+    asked = ("GET", "/predict/will_buy/customer/nobody", {"headers": {"X-Request-Id": "again"}})
+    first, second = (answer.json() for answer in shop.ask_all([asked, asked]))
+    assert "no events" in first["note"]
+    assert first == second
