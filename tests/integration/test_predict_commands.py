@@ -17,7 +17,10 @@ from tests.shop import trained
 
 import penstock
 from penstock.cli.main import main
+from penstock.features.definition import compile_set
 from penstock.features.instants import DAY_US, text_of
+from penstock.features.online import Reader, read
+from penstock.features.tiles import TileReader
 from penstock.models.registry import DEFINITION
 from penstock.run.app_files import load_app
 from penstock.serving.inference_log import table as log_table
@@ -166,3 +169,23 @@ def test_an_inference_is_shown_replayed_explained_and_monitored(person: Person, 
     # Buyers of the tutorial are nothing like those of the training set, and the report has to say so.
     assert any(alert["measure"] == "ks/jewelry_share_90d" for alert in report["alerts"])
     assert "ALERT" in person.run("monitor", "will_buy", code=1)
+
+
+# Why: tiles that are declared on a table that holds data already say nothing of it until they are brought in.
+def test_tiles_of_what_was_there_before_are_brought_in(person: Person, tmp_path: Path) -> None:
+    declared = APP.replace(
+        'time="purchased_at", features', 'time="purchased_at", tiles="BuyerTiles", features'
+    )
+    (tmp_path / "app.py").write_text(declared.replace('    "days_since_last": since_last(),\n', ""))
+    told = json.loads(person.run("tiles", "backfill", "--json"))
+    assert told == [{"features": "buyer", "table": "Purchases", "entities": 30, "done": True}]
+    assert "30 entities of Purchases have their tiles" in person.run("tiles", "backfill", "buyer", "--again")
+    person.run("tiles", "backfill", "nobody", code=2)
+    plan = compile_set(load_app(tmp_path / "app.py").feature_sets["buyer"])
+    with penstock.connect("file:data", durability="process") as client:
+        asked_us = time.time_ns() // 1000
+        for number in range(30):
+            found = TileReader(plan).read(
+                lambda method, request: getattr(client, method)(**request), f"c{number:02}", asked_us
+            )
+            assert found == read(client.query, Reader(plan), {"S": f"c{number:02}"}, asked_us).measured

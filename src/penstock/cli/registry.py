@@ -62,6 +62,7 @@ COMMANDS = (
     Command("sql", "penstock.cli.sql", "Ask the lake a question in SQL.", LAKE),
     Command("predict", "penstock.cli.predict", "Predict one, or a campaign into a file.", PREDICT),
     Command("models", "penstock.cli.models", "Register, list, promote, roll back, compare models.", PREDICT),
+    Command("tiles", "penstock.cli.tiles", "Fold the days of events that were there before.", PREDICT),
     Command(
         "inferences", "penstock.cli.inferences", "Show a prediction on record; compute it again.", PREDICT
     ),

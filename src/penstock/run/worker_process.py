@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from penstock.app.application import App
+from penstock.app.tasks import TaskContext
 from penstock.connect.client import Client
 from penstock.connect.urls import connect
 from penstock.errors import UsageError
 from penstock.events.environment import aws_environment
 from penstock.events.worker import Worker
-from penstock.features import tiles
+from penstock.features import tile_backfill, tiles
 from penstock.run.app_files import load_app
 from penstock.run.process import keep_beating, stop_event
 from penstock.run.reports import BEAT_S, Reporter
@@ -66,6 +67,20 @@ def keep_tiles(app: App, client: Client) -> None:
         if consumer.name in app.change_handlers:
             raise UsageError(f"{consumer.name!r} is the name of a handler and of the consumer of day tiles")
         app.change_handlers[consumer.name] = consumer
+    if any(each.tiles is not None for each in app.feature_sets.values()):
+        _add_backfill(app, call)
+
+
+def _add_backfill(app: App, call: tiles.Call) -> None:
+    """What the tables held before their tiles were declared, beside the consumers that fold what comes."""
+
+    @app.task
+    def tiles_of_before(ctx: TaskContext) -> None:
+        for backfill in tile_backfill.backfills(app, call):
+            for told in backfill.run(stopping=ctx.stopping):
+                log.info(
+                    "tiles of %s: %d entities of %s are folded", told.features, told.entities, told.table
+                )
 
 
 def _raise_failure(worker: Worker) -> None:
