@@ -126,6 +126,7 @@ def started_feast(python: str, folder: Path, stack: ExitStack) -> int:
         port: int = probe.getsockname()[1]
     feast = str(Path(python).with_name("feast"))
     command = [feast, "serve", "--host", "127.0.0.1", "--port", str(port), "--no-access-log"]
+    command += ["--max-requests", "0"]  # Else its worker ends after every thousand, and connections break.
     process = subprocess.Popen(
         command,
         cwd=folder,
