@@ -8,8 +8,13 @@ from typing import TypeAlias
 
 from penstock import errors
 from penstock.engine.plans import Context, Plan, Request, Slices
+from penstock.operations.dynamodb import get_item
 
 Action: TypeAlias = Callable[[Request, Context], Plan | Slices]
+Glance: TypeAlias = Callable[[bytes, Context], Plan | None]
+
+# An action's plan for the bodies that most of its requests have; None leaves the body to the action.
+GLANCES: dict[Action, Glance] = {get_item.run: get_item.glance}
 
 DYNAMODB = "DynamoDB_20120810."
 STREAMS = "DynamoDBStreams_20120810."
