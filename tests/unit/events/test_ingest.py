@@ -34,6 +34,7 @@ from penstock.events.idempotency import CLAIM_S, Claimed, Requests, fingerprint
 from penstock.events.ingest import Bounds, Ingestion, IngestReply
 from penstock.events.ingest_door import IngestDoor
 from penstock.events.loading import Progress, load_file
+from penstock.events.row_files import count_hint
 from penstock.events.source import Source
 from penstock.testing import Disk, FaultyStore
 from penstock.testing.databases import MemoryDatabase
@@ -497,3 +498,20 @@ def test_the_writer_leaves_what_the_last_write_of_each_key_says(writes: list[tup
                 writer.put({**name, "v": {"N": str(value)}})
                 expected[str(key)] = value
     assert {str(item["id"]): int(item["v"]) for item in shop.stored()} == expected
+
+
+# Why: a bar without an end tells nobody how long to wait; a wrong end only makes it inexact.
+def test_a_load_knows_about_how_many_rows_there_are(tmp_path: Path) -> None:
+    for name, text, rows in (
+        ("a.csv", "k,v\n1,2\n3,4\n", 2),
+        ("b.csv", "k,v\n1,2\n3,4", 2),
+        ("c.jsonl", '{"k": 1}\n{"k": 2}', 2),
+        ("empty.csv", "", 0),
+    ):
+        (tmp_path / name).write_text(text)
+        assert count_hint(tmp_path / name) == rows
+    with gzip.open(tmp_path / "a.csv.gz", "wt") as packed:
+        packed.write("k\n1\n")
+    assert count_hint(tmp_path / "a.csv.gz") is None
+    pq.write_table(pa.table({"k": ["1", "2", "3"]}), tmp_path / "a.parquet")
+    assert count_hint(tmp_path / "a.parquet") == 3
