@@ -140,7 +140,8 @@ class InferenceLog:
                 },
             )
             item = found["Item"]
-        if item["request"]["S"] != inference.request:
+        # A caller's id may read like that of a challenger's row.
+        if item["request"]["S"] != inference.request or item["role"]["S"] != inference.role:
             raise request_id_used(inference.request_id)
         return item
 

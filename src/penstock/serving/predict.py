@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from penstock.app.predictors import Predictor
-from penstock.errors import ServiceError, UsageError
+from penstock.errors import PenstockError, ServiceError, UsageError
 from penstock.features.definition import Values, assemble, compile_set, request_values
 from penstock.features.online import Observed, Page, Reader, entity_value
 from penstock.features.tiles import TileReader
@@ -25,7 +26,14 @@ from penstock.serving.inference_log import (
     RequestIds,
 )
 from penstock.serving.live_models import LiveModels, Loaded
-from penstock.serving.problems import bad_request, missing_values, model_failed, no_table, store_failed
+from penstock.serving.problems import (
+    RequestProblem,
+    bad_request,
+    missing_values,
+    model_failed,
+    no_table,
+    store_failed,
+)
 from penstock.serving.python_calls import PythonCalls
 from penstock.serving.store import AsyncStore, is_missing
 from penstock.serving.watch import Watch
@@ -33,6 +41,7 @@ from penstock.serving.watch import Watch
 Call: TypeAlias = Callable[[str, Mapping[str, Any]], Awaitable[dict[str, Any]]]
 Pages: TypeAlias = Callable[[Sequence[Mapping[str, Any]]], Awaitable[list[Page]]]
 
+SHADOWS_MAX = 64  # Of a challenger that is Python: what is asked beyond is counted and not answered.
 _ACTIONS = {"batch_get_item": "BatchGetItem", "query": "Query"}
 
 
@@ -77,6 +86,7 @@ class PredictorService:
         self.models, self.log, self.python, self.watch = models, log, python, watch
         self._store, self._now_us = store, now_us
         self._request_ids = RequestIds()
+        self._shadows: set[asyncio.Task[None]] = set()
 
     async def answer(self, asked: Asked) -> dict[str, Any]:
         now_us = self._now_us()
@@ -84,7 +94,7 @@ class PredictorService:
         chosen = await self._chosen(asked.entity)
         position = self._store.position()
         values, observed = await self._values(asked, at_us)
-        prediction = await self.predict(chosen, values)
+        chosen, prediction = await self._predict_or_champion(chosen, values)
         inference = Inference(
             request_id=asked.request_id or self._request_ids.fresh(),
             answered_us=now_us,
@@ -202,6 +212,17 @@ class PredictorService:
         except ServiceError as error:
             raise (no_table if is_missing(error) else store_failed)(str(error)) from error
 
+    async def _predict_or_champion(self, chosen: Loaded, values: Values) -> tuple[Loaded, Prediction]:
+        """A canary that fails is counted, and its share of entities meets the champion."""
+        try:
+            return chosen, await self.predict(chosen, values)
+        except RequestProblem as problem:
+            champion = await self.models.get(self.declared.model)
+            if champion is chosen:
+                raise
+            self.watch.challenger_failed(self.name, problem.message)
+            return champion, await self.predict(champion, values)
+
     async def predict(self, loaded: Loaded, values: Values) -> Prediction:
         model = loaded.model
         if model is None:
@@ -231,6 +252,17 @@ class PredictorService:
         challenger = await self.models.find(name)
         if challenger is None or challenger.version.number == chosen.version.number:
             return
+        if challenger.model is not None:
+            await self._ask_challenger(challenger, champion)
+        elif len(self._shadows) < SHADOWS_MAX:
+            # Another process runs it, and takes its time: the caller does not wait for what it is not told.
+            shadow = asyncio.get_running_loop().create_task(self._ask_challenger(challenger, champion))
+            self._shadows.add(shadow)
+            shadow.add_done_callback(self._shadows.discard)
+        else:
+            self.watch.challenger_failed(self.name, "too many of its predictions are under way")
+
+    async def _ask_challenger(self, challenger: Loaded, champion: Inference) -> None:
         try:
             began_s = time.perf_counter()
             prediction = await self.predict(challenger, champion.inputs)
@@ -252,7 +284,7 @@ class PredictorService:
                 role=CHALLENGER,
             )
             await self.log.add(row, own_id=False)
-        except (UsageError, ServiceError) as error:
+        except PenstockError as error:
             self.watch.challenger_failed(self.name, str(error))
 
 
@@ -268,8 +300,10 @@ def numbers(given: Mapping[str, Any]) -> dict[str, float | None]:
     for name, value in given.items():
         try:
             found[name] = None if value is None else float(value)
-        except (TypeError, ValueError):
+        except (OverflowError, TypeError, ValueError):
             raise bad_request(f"{name} is a number; {value!r} is none") from None
+        if not math.isfinite(found[name] or 0.0):
+            raise bad_request(f"{name} is a number that a float64 holds, not {value!r}")
     return found
 
 

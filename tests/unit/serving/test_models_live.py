@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
-from tests.shop import Shop, storefront
+from sklearn.linear_model import LogisticRegression
+from tests.shop import Shop, storefront, trained
 
+from penstock.models.register import TrainingRows, register
 from penstock.serving.live_models import FRESH_S, LiveModels
 from penstock.serving.predict import is_canary
 
@@ -106,6 +111,81 @@ def test_a_missing_challenger_is_not_the_callers_problem() -> None:
     shop = Shop(app)
     shop.add_model()
     assert shop.ask("GET", "/predict/will_buy/customer/c1").status_code == 200
+
+
+def with_challenger(share: float, model: Any, training: TrainingRows, format: str) -> Shop:
+    """A champion that answers, and a challenger that is something else."""
+    app = storefront()
+    app.predictors["will_buy"] = replace(
+        app.predictors["will_buy"], challenger="will_buy@challenger", challenger_share=share
+    )
+    shop = Shop(app)
+    shop.add_model()
+    register(shop.registry, "will_buy", model, training, format=format)
+    shop.registry.promote("will_buy", 2, "challenger")
+    return shop
+
+
+# Why: a challenger that takes a feature which the predictor does not have fails each time; in the shadow and as a canary the
+# caller gets the champion's answer, and the failure is counted.
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_a_challenger_that_fails_leaves_the_answer_to_the_champion(share: float) -> None:
+    rows = TrainingRows([{"of_another_shop": float(n)} for n in range(20)])
+    estimator = LogisticRegression().fit(rows.matrix(), [n % 2 for n in range(20)])
+    shop = with_challenger(share, estimator, rows, "sklearn")
+    answers = shop.ask_all([("GET", f"/predict/will_buy/customer/c{n}", {}) for n in range(5)])
+    assert [(each.status_code, each.json()["modelVersion"]) for each in answers] == [(200, "1")] * 5
+    assert shop.api.state.serving.watch.challengers.value("will_buy") == 5
+
+
+class Slow:
+    """A Python challenger that answers when a file is there."""
+
+    def __init__(self, gate: str) -> None:
+        self.gate = gate
+
+    def predict(self, rows: list[dict[str, Any]]) -> list[int]:
+        while not os.path.exists(self.gate):
+            os.sched_yield()
+        return [1 for _ in rows]
+
+
+# Why: a challenger in the shadow may be Python and slow; who asks must not wait for an answer that is not for them.
+def test_nobody_waits_for_a_slow_challenger(tmp_path: Path) -> None:
+    _, training = trained()
+    gate = tmp_path / "gate"
+    gate.touch()
+    shop = with_challenger(0.0, Slow(str(gate)), training, "python")
+    gate.unlink()
+
+    async def run() -> list[str]:
+        transport = httpx.ASGITransport(shop.api)
+        async with httpx.AsyncClient(transport=transport, base_url="http://shop") as http:
+            answer = await http.get("/predict/will_buy/customer/c1")
+            before = [row["role"]["S"] for row in shop.log_rows()]
+            gate.touch()
+            await asyncio.gather(*shop.api.state.serving.predictors["will_buy"]._shadows)
+        assert answer.status_code == 200
+        return before
+
+    try:
+        assert asyncio.run(run()) == ["champion"]
+        assert sorted(row["role"]["S"] for row in shop.log_rows()) == ["challenger", "champion"]
+    finally:
+        shop.api.state.serving.close()
+
+
+# Why: ids of challengers' rows are made from callers' ids; a caller who sends one must not be given the challenger's answer.
+def test_an_id_that_reads_like_a_challengers_is_refused() -> None:
+    app = storefront()
+    app.predictors["will_buy"] = replace(app.predictors["will_buy"], challenger="will_buy@challenger")
+    shop = Shop(app)
+    shop.add_model(seed=0)
+    shop.add_model(seed=1, promote=False)
+    shop.registry.promote("will_buy", 2, "challenger")
+    ids = ("mine", "mine/challenger")
+    asked = [("GET", "/predict/will_buy/customer/c1", {"headers": {"X-Request-Id": id_}}) for id_ in ids]
+    assert [answer.status_code for answer in shop.ask_all(asked)] == [200, 409]
 
 
 # Why: a model that is gone from the registry must not take the answers with it that are given already.
