@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
-import uuid
 from pathlib import Path
 from typing import Annotated
 
@@ -83,9 +81,7 @@ def retry_letters(
         letters = DeadLetters(client)
         settings = _settings(application, consumer, client, url)
         for letter in _chosen(letters, consumer, id, all):
-            failure = letters.retry(
-                settings, letter.id, request_id=str(uuid.uuid4()), now_s=time.monotonic, wall_s=time.time()
-            )
+            failure = letters.retry(settings, letter.id)
             done, failed = done + (failure is None), failed + (failure is not None)
             if failure is not None:
                 print(f"{letter.id}: {failure.type}: {failure.message}")

@@ -17,6 +17,8 @@ D4. A retried record is handed to the handler as it was. Later changes of the sa
 
 from __future__ import annotations
 
+import time
+import uuid
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -158,7 +160,13 @@ class DeadLetters:
     # -- Retrying --
 
     def retry(
-        self, settings: Settings, id: str, *, request_id: str, now_s: Callable[[], float], wall_s: float
+        self,
+        settings: Settings,
+        id: str,
+        *,
+        request_id: str | None = None,
+        now_s: Callable[[], float] = time.monotonic,
+        wall_s: float | None = None,
     ) -> Failure | None:
         """Call the consumer's handler with the record once more; the letter goes where it is handled.
 
@@ -171,6 +179,7 @@ class DeadLetters:
                 f"{id} is a gap: which changes it stands for is not known, so there is nothing to retry"
             )
         commit = LetterCommit(self._client, _key(settings.name, id))
+        request_id = request_id or str(uuid.uuid4())
         context = Context(settings.name, request_id, now_s, region=record.get("awsRegion", ""), commit=commit)
         failure = _try(settings, record, context)
         if failure is None or commit.committed:
@@ -178,7 +187,7 @@ class DeadLetters:
                 self._client.delete_item(TableName=DEAD_LETTERS, Key=_key(settings.name, id))
             self._drop_parts(settings.name, id, item)
             return None
-        self._note_failure(settings.name, id, failure, wall_s)
+        self._note_failure(settings.name, id, failure, time.time() if wall_s is None else wall_s)
         return failure
 
     def _note_failure(self, consumer: str, id: str, failure: Failure, wall_s: float) -> None:
