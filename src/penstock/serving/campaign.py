@@ -20,7 +20,7 @@ import orjson
 
 from penstock.errors import ServiceError, UsageError
 from penstock.features.definition import assemble, request_values
-from penstock.features.online import Observed, Page
+from penstock.features.online import Observed, Page, entity_value
 from penstock.models.prediction import Prediction
 from penstock.serving.index_walk import IndexWalk, campaign_index
 from penstock.serving.predict import PredictorService, numbers
@@ -66,6 +66,9 @@ class Campaigns:
                 f"{service.name} is asked about a {plan.entity_name}, or by {walk.by}, not by {by}",
             )
         given = {name: held for name, held in options.items() if name not in ("after", "limit")}
+        unknown = sorted(given.keys() - {requested.name for requested in plan.requested.values()})
+        if unknown:
+            raise bad_request(f"a campaign of {service.name} takes no {', '.join(unknown)}")
         try:
             values = request_values(plan, numbers(given))
         except UsageError as error:
@@ -75,6 +78,11 @@ class Campaigns:
             limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1)
         ):
             raise bad_request("after is an id, limit a whole number from 1")
+        if after is not None:
+            try:
+                after = entity_value(plan, after)[plan.entity_type]
+            except UsageError as error:
+                raise bad_request(f"after: {error}") from error
         await service.models.get(service.declared.model)
         key = {walk.table.key_types.get(walk.by, "S"): value}
         pages = self._entities(

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote, unquote_to_bytes
 
 import orjson
 from fastapi import FastAPI, Request
@@ -38,6 +38,7 @@ from penstock.serving.store import AsyncStore, ClientStore
 from penstock.serving.watch import Watch
 
 BODY_BYTES_MAX = 1024 * 1024
+ID = "penstock.id"  # In a request's scope: the id in its path.
 
 
 class Serving:
@@ -168,6 +169,7 @@ class _Routes:
 
     async def post(self, predictor: str, by: str, value: str, request: Request) -> Response:
         received_s = time.perf_counter()
+        value = request.scope.get(ID, value)
         try:
             service = self._serving.predictor(predictor)
             given = await _json_object(request)
@@ -226,11 +228,20 @@ class LeanPredict:
         self._app, self._routes = app, routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "GET":
+        if scope["type"] != "http" or scope.get("root_path") or not scope["path"].startswith("/predict/"):
             await self._app(scope, receive, send)
             return
-        parts = scope["path"].split("/")
-        if len(parts) != 5 or parts[1] != "predict" or scope.get("root_path"):
+        try:
+            names = _names(scope)
+        except UnicodeDecodeError:
+            body = orjson.dumps({"error": "BadRequest", "message": "a path is UTF-8 where it is not ASCII"})
+            await _send_json(send, 400, body)
+            return
+        if len(names) != 3 or scope["method"] != "GET":
+            if len(names) == 3:
+                # The router cuts a decoded path at each slash, and an id may hold some.
+                path = f"/predict/{names[0]}/{names[1]}/{names[2].replace('/', '-')}"
+                scope = {**scope, "path": path, ID: names[2]}
             await self._app(scope, receive, send)
             return
         query = scope["query_string"]
@@ -241,10 +252,20 @@ class LeanPredict:
         for name, value in scope["headers"]:
             if name == b"x-request-id":
                 request_id = value.decode("latin-1")
-        status, body = await self._routes.predict_one(parts[2], parts[3], parts[4], given, request_id)
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await _send_json(send, *await self._routes.predict_one(*names, given, request_id))
+
+
+def _names(scope: Scope) -> list[str]:
+    """What stands behind `/predict`, from the path as it was sent: `a%2Fb` is one id."""
+    raw = scope.get("raw_path") or quote(scope["path"]).encode()
+    parts = raw.partition(b"?")[0].split(b"/")[2:]
+    return [(unquote_to_bytes(part) if b"%" in part else part).decode() for part in parts]
+
+
+async def _send_json(send: Send, status: int, body: bytes) -> None:
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 def _asked(
@@ -254,8 +275,10 @@ def _asked(
     request_id: str | None,
     received_s: float,
 ) -> Asked:
-    if request_id is not None and not 1 <= len(request_id.encode()) <= REQUEST_ID_BYTES_MAX:
-        raise bad_request(f"X-Request-Id has 1 to {REQUEST_ID_BYTES_MAX} bytes")
+    if request_id is not None and not (
+        1 <= len(request_id) <= REQUEST_ID_BYTES_MAX and request_id.isascii() and request_id.isprintable()
+    ):
+        raise bad_request(f"X-Request-Id has 1 to {REQUEST_ID_BYTES_MAX} printable ASCII characters")
     at = given.pop("at", None)
     if given:
         known = {value.name for value in service.plan.requested.values()}

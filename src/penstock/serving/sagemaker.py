@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -102,9 +103,12 @@ def _csv_value(text: str) -> Any:
     if text == "":
         return None
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
         return text
+    if math.isinf(number):
+        raise bad_request(f"{text} is no number that a model can take")
+    return None if math.isnan(number) else number
 
 
 def _asked(plan: Plan, row: Mapping[str, Any], received_s: float) -> Asked:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import uuid
+from typing import Any
+from urllib.parse import quote
 
+import orjson
 import pytest
 from tests.shop import Shop, storefront
 
@@ -121,3 +124,55 @@ def test_a_retry_says_again_that_nothing_was_known(shop: Shop) -> None:
     first, second = (answer.json() for answer in shop.ask_all([asked, asked]))
     assert "no events" in first["note"]
     assert first == second
+
+
+# Why: ids are the caller's: whatever DynamoDB keeps as a key can be asked about, as a path says it.
+@pytest.mark.parametrize("customer", ["a/b", "é ü", "100%", "%2F", "a+b", "x?y#z", "a\nb", "/"])
+def test_an_id_may_hold_anything(customer: str) -> None:
+    shop = Shop()
+    shop.add_model()
+    shop.buy(customer, "p1", "12.5", days_ago=1, category=customer)
+    quoted = quote(customer, safe="")
+    for method in ("GET", "POST"):
+        answer = shop.ask(method, f"/predict/will_buy/customer/{quoted}").json()
+        assert answer["features"]["total_purchase_volume_30d"] == 12.5
+    lines = shop.ask("POST", f"/predict/will_buy/category/{quoted}").text.splitlines()
+    assert [orjson.loads(line).get("customer") for line in lines] == [customer, None]
+
+
+# Why: an answer about somebody else than was meant is worse than none; so are answers made of what is no number.
+@pytest.mark.parametrize(
+    ("method", "path", "more"),
+    [
+        ("GET", "/predict/will_buy/customer/%ff%fe", {}),
+        ("POST", "/predict/will_buy/customer/%ed%a0%80", {}),
+        ("POST", "/predict/will_buy/category/%ff", {}),
+        ("GET", "/predict/will_buy/customer/c1", {"headers": {"X-Request-Id": "é".encode()}}),
+        ("POST", "/predict/will_buy/category/jewelry", {"json": {"after": ""}}),
+        ("POST", "/predict/will_buy/category/jewelry", {"json": {"after": "x" * 3000}}),
+        ("POST", "/predict/will_buy/category/jewelry", {"json": {"colour": 1}}),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(method: str, path: str, more: dict[str, Any]) -> None:
+    shop = Shop()
+    shop.add_model()
+    answer = shop.ask(method, path, **more)
+    assert (answer.status_code, answer.json()["error"]) == (400, "BadRequest")
+
+
+# Why: a slash that is not escaped ends a part of the path, so this is another path.
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_path_with_more_parts_is_not_found(method: str) -> None:
+    assert Shop().ask(method, "/predict/will_buy/customer/a/b").status_code == 404
+
+
+# Why: "nan" as text makes a number that no comparison holds for: predictions of it came out as nan.
+def test_text_like_nan_is_a_missing_value_and_infinity_none() -> None:
+    shop = Shop()
+    shop.add_model()
+    headers = {"content-type": "text/csv"}
+    path = "/endpoints/will_buy/invocations"
+    missing = shop.ask("POST", path, content=b"1,2,,0.5\n1,2,nan,0.5\n", headers=headers).text.splitlines()
+    assert missing[0] == missing[1]
+    assert "nan" not in missing[0]
+    assert shop.ask("POST", path, content=b"1,2,inf,0.5", headers=headers).status_code == 424
