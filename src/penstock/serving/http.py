@@ -252,7 +252,9 @@ class LeanPredict:
         for name, value in scope["headers"]:
             if name == b"x-request-id":
                 request_id = value.decode("latin-1")
-        await _send_json(send, *await self._routes.predict_one(*names, given, request_id))
+        predictor, entity_name, entity_id = names
+        status, body = await self._routes.predict_one(predictor, entity_name, entity_id, given, request_id)
+        await _send_json(send, status, body)
 
 
 def _names(scope: Scope) -> list[str]:
