@@ -14,22 +14,14 @@ from servers import Running, commands, running
 
 ITEMS = 10_000
 
-# (action, indexed table, connections, the bare server that is its limit, share of it to reach)
-CASES = [
-    ("GetItem", False, 1, "limit get", None),
-    ("GetItem", False, 16, "limit get", 0.5),
-    ("PutItem", False, 1, "limit put", None),
-    ("PutItem", False, 16, "limit put", None),
-    ("PutItem", False, 64, "limit put", 0.45),
-    ("PutItem", True, 1, "limit put indexed", None),
-    ("PutItem", True, 16, "limit put indexed", None),
-    ("PutItem", True, 64, "limit put indexed", 0.6),
-    ("UpdateItem", False, 1, None, None),
-    ("UpdateItem", False, 16, None, None),
-    ("Query", False, 1, None, None),
-    ("Query", False, 16, None, None),
-    ("BatchWriteItem", False, 1, None, None),
-    ("BatchWriteItem", False, 16, None, None),
+# (action, indexed table, the bare server that is its limit, share of it to reach by number of connections)
+CASES: list[tuple[str, bool, str | None, dict[int, float | None]]] = [
+    ("GetItem", False, "limit get", {1: None, 16: 0.5}),
+    ("PutItem", False, "limit put", {1: None, 16: None, 64: 0.45}),
+    ("PutItem", True, "limit put indexed", {1: None, 16: None, 64: 0.6}),
+    ("UpdateItem", False, None, {1: None, 16: None}),
+    ("Query", False, None, {1: None, 16: None}),
+    ("BatchWriteItem", False, None, {1: None, 16: None}),
 ]
 
 
@@ -43,19 +35,29 @@ def main() -> None:
     options.add_argument("--only", help="one action")
     chosen = options.parse_args()
     console = Console(width=120)
-    grid = Grid(
-        "request", "table", "conn.", "server", "per s", "p50 ms", "p99 ms", "CPU µs", "of limit", "goal"
-    )
     peers = [name for name in ("dynoxide", "dynalite", "moto") if chosen.peers and name in commands(0, "")]
-    for action, indexed, connections, limit, goal in CASES:
+    for action, indexed, limit, goals in CASES:
         if chosen.only and chosen.only != action:
             continue
         names = ["penstock", *([limit] if limit else []), *peers]
-        console.print(f"[dim]{action}, {connections} connections …")
-        figures = _in_turns(names, action, indexed, connections, chosen.rounds, chosen.seconds)
-        bare = figures[limit].per_s if limit else None
-        for name in names:
-            measured = figures[name]
+        figures = _in_turns(names, action, indexed, list(goals), chosen.rounds, chosen.seconds)
+        console.print(_grid(action, indexed, limit, goals, figures))
+
+
+def _grid(
+    action: str,
+    indexed: bool,
+    limit: str | None,
+    goals: dict[int, float | None],
+    figures: dict[int, dict[str, Figures]],
+) -> Grid:
+    """One action's figures, printed as soon as they are there: the whole takes a quarter of an hour."""
+    grid = Grid(
+        "request", "table", "conn.", "server", "per s", "p50 ms", "p99 ms", "CPU µs", "of limit", "goal"
+    )
+    for connections, goal in goals.items():
+        bare = figures[connections][limit].per_s if limit else None
+        for name, measured in figures[connections].items():
             grid.add_row(
                 action,
                 "LSI+GSI+stream" if indexed else "plain",
@@ -70,14 +72,14 @@ def main() -> None:
                 style="red" if measured.failed else None,
             )
         grid.add_section()
-    console.print(grid)
+    return grid
 
 
 def _in_turns(
-    names: list[str], action: str, indexed: bool, connections: int, rounds: int, seconds: float
-) -> dict[str, Figures]:
-    """A B A B …: the machine's speed drifts, and then drifts for both."""
-    seen: dict[str, list[Figures]] = {name: [] for name in names}
+    names: list[str], action: str, indexed: bool, connections: list[int], rounds: int, seconds: float
+) -> dict[int, dict[str, Figures]]:
+    """By number of connections. A B A B …: the machine's speed drifts, and then drifts for both."""
+    seen: dict[int, dict[str, list[Figures]]] = {each: {name: [] for name in names} for each in connections}
     with ExitStack() as stack:
         servers: list[Running] = []
         for name in names:
@@ -86,15 +88,16 @@ def _in_turns(
             if not name.startswith("limit"):
                 fill(server, "bench", ITEMS, indexed)
             servers.append(server)
-        for _ in range(rounds):
-            for server in servers:
-                seen[server.name].append(measure(server, action, "bench", ITEMS, connections, seconds))
-    return {name: _median(each) for name, each in seen.items()}
+        for each in connections:
+            for _ in range(rounds):
+                for server in servers:
+                    seen[each][server.name].append(measure(server, action, "bench", ITEMS, each, seconds))
+    return {each: {name: _median(runs) for name, runs in by.items()} for each, by in seen.items()}
 
 
 def _median(figures: list[Figures]) -> Figures:
     def of(name: str) -> float:
-        return statistics.median(getattr(each, name) for each in figures)
+        return float(statistics.median(getattr(each, name) for each in figures))
 
     return Figures(
         of("per_s"), of("p50_ms"), of("p99_ms"), of("cpu_us"), sum(each.failed for each in figures)
