@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -26,14 +28,24 @@ from penstock.console.streams import StreamPages
 from penstock.console.tables import TablePages
 from penstock.errors import PenstockError, StoreUnavailable
 
+COMPILE_AFTER_S = 3.0
+
 
 def mount(app: Starlette, context: Context) -> None:
     """`app` is the application's FastAPI; pages call its own HTTP API from inside."""
     app.mount(PREFIX, build(app, context))
 
 
+def _compile_soon(pages: Pages) -> None:
+    """A little later: the start of the application comes first."""
+    compiling = threading.Timer(COMPILE_AFTER_S, pages.compile_all)
+    compiling.daemon = True
+    compiling.start()
+
+
 def build(app: Starlette, context: Context) -> Starlette:
     pages = Pages(context)
+    _compile_soon(pages)
     tables, lake = TablePages(pages), LakeClient(context.lake_url)
     streams, predictors = StreamPages(pages), PredictorPages(pages, app, lake)
     routes = [

@@ -7,7 +7,9 @@ request as ever and throws the plan away.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -18,10 +20,12 @@ from starlette.routing import Route
 from penstock.console import access_patterns, snippets
 from penstock.console.access_patterns import Pattern
 from penstock.console.rendering import Pages
+from penstock.console.shared import Shared
 from penstock.errors import PenstockError, ServiceError
 from penstock.serving.inference_log import TABLE as LOG
 from penstock.serving.store import is_missing
 
+FRESH_S = 5.0
 RATES = (1.0, 10.0, 100.0, 1000.0)
 SECONDS_A_MONTH = 730 * 3600
 
@@ -29,12 +33,19 @@ SECONDS_A_MONTH = 730 * 3600
 class RecipePages:
     def __init__(self, pages: Pages) -> None:
         self._pages, self._context = pages, pages.context
+        # A pattern is explained by doing it, a Scan's page of 1 MB among them: everybody who looks shares the answer.
+        self._looks = {rate: Shared(partial(self._look, rate), FRESH_S, time.monotonic) for rate in RATES}
 
     def routes(self) -> list[Route]:
         return [Route("/recipes", self.show)]
 
     async def show(self, request: Request) -> Response:
         rate = _rate(request.query_params.get("rate", ""))
+        groups, empty = await self._looks[rate].get()
+        return self._pages.show(request, "recipes.html", groups=groups, empty=empty, rate=rate, rates=RATES)
+
+    async def _look(self, rate: float) -> tuple[list[dict[str, Any]], list[str]]:
+        """Each group of patterns with what it reads and costs; and the tables that hold nothing to ask for."""
         app = self._context.app
         groups: list[dict[str, Any]] = []
         for predictor in app.predictors.values():
@@ -55,7 +66,7 @@ class RecipePages:
                 continue
             patterns = access_patterns.of_table(table, sample)
             groups.append({"title": f"Table {table.name}", "patterns": await self._explained(patterns, rate)})
-        return self._pages.show(request, "recipes.html", groups=groups, empty=empty, rate=rate, rates=RATES)
+        return groups, empty
 
     async def _sample(self, table: str) -> Mapping[str, Any] | None:
         try:
@@ -90,4 +101,4 @@ def _rate(text: str) -> float:
         rate = float(text)
     except ValueError:
         return RATES[1]
-    return rate if 0 < rate <= 1e6 else RATES[1]
+    return rate if rate in RATES else RATES[1]
