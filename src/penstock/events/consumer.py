@@ -80,6 +80,8 @@ class Consumer:
             if follower.phase is Phase.GONE:
                 self._sweep(follower)
                 self._hasten(effects.Beat, now_s)
+                if not self._stopping:
+                    self._look_around(now_s, wall_s, wanted)
         return wanted
 
     def due_s(self, now_s: float) -> float:
