@@ -13,7 +13,7 @@ from typing import Any
 import numpy
 import onnxruntime
 
-from penstock.errors import Corruption
+from penstock.errors import Corruption, UsageError
 from penstock.models.prediction import Floats, Label, Scores, linked
 from penstock.models.signature import Signature
 
@@ -66,14 +66,28 @@ def load(content: bytes, signature: Signature, classes: Sequence[Label]) -> Onnx
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise Corruption(f"an ONNX model cannot be read: {error}") from error
-    [entry] = session.get_inputs()
-    outputs = session.get_outputs()
+    entry, output = _ends(session, classes)
     return OnnxModel(
         signature,
         tuple(classes),
         session,
         entry.name,
         _TYPES[entry.type],
-        outputs[-1].name if classes else outputs[0].name,
+        output.name,
         session.get_modelmeta().custom_metadata_map.get(LINK_PROPERTY),
     )
+
+
+def _ends(session: Any, classes: Sequence[Label]) -> tuple[Any, Any]:
+    """The one matrix that goes in, and what comes out: probabilities with classes, numbers without."""
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    if len(inputs) != 1 or inputs[0].type not in _TYPES:
+        given = ", ".join(f"{each.name} {each.type}" for each in inputs)
+        raise UsageError(f"an ONNX model takes one matrix of float or double, not {given}")
+    output = outputs[-1] if classes else outputs[0]
+    if output.type not in _TYPES:
+        raise UsageError(
+            f"the output {output.name} is {output.type}, not a matrix of float or double: "
+            + ("convert with zipmap=False" if classes else "give the classes of a classifier")
+        )
+    return inputs[0], output

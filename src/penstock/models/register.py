@@ -2,7 +2,7 @@
 
 register(registry, "will_buy", estimator, training)             scikit-learn
 register(registry, "will_buy", onnx_bytes, training, format="onnx", classes=[0, 1])
-register(registry, "will_buy", booster, training, format="lightgbm", classes=[0, 1])
+register(registry, "will_buy", booster, training, format="lightgbm", classes=[0, 1])     or an LGBMClassifier, which knows both
 register(registry, "will_buy", AnyObject(), training, format="python")
 """
 
@@ -26,7 +26,7 @@ from penstock.features.windows import Value
 from penstock.models import baseline, linear
 from penstock.models.gate import GateRejected, GateReport, compare
 from penstock.models.original import Original
-from penstock.models.prediction import Floats, Label, Model, Scores, decide_all
+from penstock.models.prediction import Floats, Label, Model, Scores, decide_all, plain_label
 from penstock.models.registry import Registry, Version
 from penstock.models.runtime import load_model
 from penstock.models.signature import Column, Signature, signature_of, text_of_value
@@ -95,8 +95,12 @@ def register(
         raise UsageError(f"format is {', '.join(FORMATS)}, not {format!r}")
     if not training.rows:
         raise UsageError("a model is registered with the rows that it was trained on; there are none")
+    if format == "sklearn" and type(model).__module__.startswith("lightgbm."):
+        format = "lightgbm"
+    if not (classes := tuple(classes)) and format == "lightgbm":
+        classes = tuple(plain_label(each) for each in getattr(model, "classes_", ()))
     taken = signature or training.signature()
-    fast = _fast_form(model, format, training, taken, tuple(classes), threshold)
+    fast = _fast_form(model, format, training, taken, classes, threshold)
     version = Version(
         model=name,
         number=0,
@@ -144,8 +148,16 @@ def _fast_form(
         return _from_python(model, training, signature, classes)
     content = _content(model, format)
     loaded = _load(format, content, signature, classes)
-    scores = loaded.score(training.matrix(loaded.signature))
-    return _Fast(format, content, loaded.signature, loaded.classes, None, _scored(scores))
+    rows = training.matrix(loaded.signature)
+    scores = loaded.score(rows)
+    report = None
+    if format == "lightgbm" and hasattr(model, "get_params"):  # What trained it is here to be asked.
+        converting = importlib.import_module("penstock.models.sklearn")
+        labels, original = converting.original_scores(model, rows)
+        report = compare(rows, labels, original, scores)
+        if not report.passes:
+            raise GateRejected(report)
+    return _Fast(format, content, loaded.signature, loaded.classes, report, _scored(scores))
 
 
 def _content(model: Any, format: str) -> bytes:

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy
 import pytest
+import skl2onnx
+import skl2onnx.common.data_types
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import (
@@ -282,3 +284,35 @@ def test_a_damaged_model_file_is_reported(registry: Registry, monkeypatch: pytes
     file.write_bytes(file.read_bytes()[:-1] + b"x")
     with pytest.raises(Corruption):
         registry.content(registry.get("m", "1"))
+
+
+def converted(labels: Any, rows: Any, *, kind: str = "Float", **options: Any) -> bytes:
+    tensor = getattr(skl2onnx.common.data_types, f"{kind}TensorType")
+    estimator = RandomForestClassifier(5, random_state=0).fit(rows, labels)
+    made = skl2onnx.convert_sklearn(
+        estimator, initial_types=[("given", tensor([None, rows.shape[1]]))], options={id(estimator): options}
+    )
+    content: bytes = made.SerializeToString()
+    return content
+
+
+# Why: an ONNX file from anywhere is served as it is; what is no classifier or number over one matrix is told apart at once.
+def test_a_raw_onnx_file_is_served_or_refused_with_a_reason(registry: Registry) -> None:
+    training, labels = rows_of(11)
+    filled = training.filled()
+    rows = training.matrix(filled)
+    content = converted(labels, rows, zipmap=False)
+    version = register(registry, "m", content, training, format="onnx", signature=filled, classes=[0, 1])
+    model = load_model(version, registry.content(version))
+    assert set(numpy.unique(model.score(rows).values)) <= {0.0, 0.2, 0.4, 0.6, 0.8, 1.0}
+    with pytest.raises(UsageError, match="give the classes"):
+        register(registry, "m", content, training, format="onnx", signature=filled)
+    with pytest.raises(UsageError, match="zipmap=False"):
+        register(
+            registry, "m", converted(labels, rows), training, format="onnx", signature=filled, classes=[0, 1]
+        )
+    whole = converted(labels, rows, kind="Int64", zipmap=False)
+    with pytest.raises(UsageError, match="one matrix of float or double, not given tensor"):
+        register(registry, "m", whole, training, format="onnx", signature=filled, classes=[0, 1])
+    with pytest.raises(Corruption):
+        register(registry, "m", b"no model", training, format="onnx", classes=[0, 1])
