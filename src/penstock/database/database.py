@@ -6,7 +6,6 @@ and applied before the next one is looked at. That is the whole of its concurren
 
 from __future__ import annotations
 
-import logging
 import struct
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -16,19 +15,18 @@ from penstock import errors
 from penstock.database.actions import GLANCES, Action
 from penstock.database.catalog import Catalog
 from penstock.database.changefeed import ChangeFeed, Held
+from penstock.database.fault_log import FaultLog
 from penstock.database.group_commit import GroupCommit
 from penstock.engine.changes import change_key, next_sequence
 from penstock.engine.plans import Context, Plan, Slices
-from penstock.errors import Corruption, ServiceError, StoreUnavailable
+from penstock.errors import ServiceError, StoreUnavailable
 from penstock.model.tables import Stream, Table
 from penstock.operations.json_door import error_body, parse_body
 from penstock.ports import Clock
 from penstock.store.interface import Batch, Family, Store
 
-log = logging.getLogger("penstock.database")
-
 _PACK_SPACE = struct.Struct(">I").pack
-_DOUBT = StoreUnavailable("what this tells of failed to reach the disk, or did; it is not known yet")
+_DOUBT = StoreUnavailable("the sync of a write that this would tell of failed: it is not known whether it is kept")
 SLICE_S = 0.001  # How long one read may hold the database before others get their turn.
 Done = Callable[[int, bytes], None]
 
@@ -113,6 +111,7 @@ class Database:
         self._glances = {target: GLANCES[action] for target, action in actions.items() if action in GLANCES}
         self._defer = defer
         self._waits = waits_for_sync
+        self._faults = FaultLog(clock)
         self._context = Context(self.view, 0, fresh_id)
         self.feed = ChangeFeed(store, self.commit, clock, defer, self.start)
         self.commit.on_certain = self.feed.wake_all
@@ -185,12 +184,17 @@ class Database:
         group.waiters.append(lambda error: done(200, reply) if error is None else self._fail(error, done))
 
     def _fail(self, error: errors.PenstockError, done: Done) -> None:
-        status, body = error_reply(error)
+        if not isinstance(error, ServiceError):
+            self._faults.tell(error)
+            error = errors.internal(str(error))
+            done(error.status, error_body(error))
+            return
+        status, body = error.status, error_body(error)
         group = self.commit.last_group()
         # A refusal may tell what a write did, a ValidationException too (an update of a path that is not there).
-        if group is not None and self._waits and isinstance(error, ServiceError):
+        if group is not None and self._waits:
             group.waiters.append(lambda lost: done(status, body) if lost is None else self._fail(lost, done))
-        elif self.commit.doubtful is not None and self._waits and isinstance(error, ServiceError):
+        elif self.commit.doubtful is not None and self._waits:
             self._fail(_DOUBT, done)
         else:
             done(status, body)
@@ -252,13 +256,3 @@ class Database:
             batch.delete_range(Family.CHANGES, lower, upper)
         for id_ in plan.ended:
             self.catalog.drop_stream(batch, id_)
-
-
-def error_reply(error: errors.PenstockError) -> tuple[int, bytes]:
-    if not isinstance(error, ServiceError):
-        if isinstance(error, Corruption):
-            log.error("damage on disk: %s", error)
-        else:
-            log.error("the request could not be carried out: %s", error)
-        error = errors.internal(str(error))
-    return error.status, error_body(error)
