@@ -81,19 +81,26 @@ class Reader:
         """Yields rounds of Query requests; returns what was observed."""
         sources = self._sources
         if len(sources) == 1 and sources[0].page is not None:
-            return (yield from self._one_page(sources[0], sources[0].page, entity, at_us))
+            return (yield from self._by_columns(sources[0], sources[0].page, entity, at_us))
         return (yield from self._row_by_row(entity, at_us, None))
 
-    def _one_page(
+    def _by_columns(
         self, source: _SourceReader, page: PageMeasures, entity: Mapping[str, str], at_us: int
     ) -> Steps:
-        """One source, and most likely one page that holds everything; what it does not is read as any."""
-        [answer] = yield [source.window(entity, at_us)]
+        """One source and its window, mostly one page; what columns cannot tell is read row by row from the first page on."""
+        request = source.window(entity, at_us)
+        [answer] = yield [request]
+        held = page.read(answer)
+        rows, capacity, rounds = held.Items, _units(held), 1
+        while (last := held.LastEvaluatedKey) is not None and not any("B" in part for part in last.values()):
+            [following] = yield [{**request, "ExclusiveStartKey": last}]
+            held = page.read(following)
+            rows += held.Items
+            capacity, rounds = capacity + _units(held), rounds + 1
         measured: Values = {}
-        found = page.measure(answer, at_us, measured)
-        if found is not None:
-            events, capacity = found
-            return Observed(measured, events, 0, capacity)
+        events = None if last is not None else page.measure(rows, at_us, measured)
+        if events is not None:
+            return Observed(measured, events, 0, capacity, rounds)
         return (yield from self._row_by_row(entity, at_us, answer))
 
     def _row_by_row(self, entity: Mapping[str, str], at_us: int, first: Page | None) -> Steps:
@@ -125,6 +132,11 @@ class Reader:
             events += state.measure(at_us, measured)
             skipped += sum(read.skipped for read in state.reads)
         return Observed(measured, events, skipped, capacity, rounds)
+
+
+def _units(page: Any) -> float:
+    used = page.ConsumedCapacity
+    return 0.0 if used is None else float(used.CapacityUnits)
 
 
 class _SourceReader:

@@ -1,4 +1,4 @@
-"""The common case of one entity, column by column: all rows of the window in one page, times as ingestion writes them.
+"""The common case of one entity, column by column: all rows of the window, mostly one page, times as ingestion writes them.
 
 The same bits as rows one by one give (windows.py); what differs is the work. Most of a prediction's time went into fifty calls
 for fifty rows, where five passes in C do, and into parsing what no feature looks at: a page that comes as its JSON is read for
@@ -80,19 +80,20 @@ class PageMeasures:
         self._columns: dict[str, Column] = {name: attrgetter(field) for field, name in fields.items()}
         self._time = self._columns[source.time]
 
-    def measure(self, answer: Answer, at_us: int, into: Values) -> tuple[int, float] | None:
-        """Every measure into `into`; how many events there were and what they cost, or None (P2)."""
-        held: Any = (
-            self._decode(answer) if isinstance(answer, bytes) else msgspec.convert(dict(answer), self._page)
-        )
-        if held.LastEvaluatedKey is not None:
-            return None
-        moments = self._moments(held.Items)
+    def read(self, answer: Answer) -> Any:
+        """A page as `Items`, of which `measure` reads the columns, `LastEvaluatedKey` and `ConsumedCapacity`."""
+        if isinstance(answer, bytes):
+            return self._decode(answer)
+        return msgspec.convert(dict(answer), self._page)
+
+    def measure(self, rows: Sequence[Any], at_us: int, into: Values) -> int | None:
+        """Every measure into `into`, and how many events there were; None where rows are not of the form (P2)."""
+        moments = self._moments(rows)
         if moments is None:
             return None
         try:
             at = _EPOCH + timedelta(microseconds=at_us)
-            page = _Page(held.Items, self._columns, moments, bisect_right(moments, at))
+            page = _Page(rows, self._columns, moments, bisect_right(moments, at))
             parts = [page.fold(measure, at) for measure in self._measures]
         except (OverflowError, _Unfit):  # A window that begins before year 1, or P2.
             return None
@@ -100,7 +101,7 @@ class PageMeasures:
             if part is None and measure.end:
                 return None
             into[measure.name] = measure.finish(part, at_us)
-        return page.until, 0.0 if held.ConsumedCapacity is None else held.ConsumedCapacity.CapacityUnits
+        return page.until
 
     def _moments(self, rows: Sequence[Any]) -> list[datetime] | None:
         try:

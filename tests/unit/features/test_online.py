@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.shop import storefront
+from tests.shop import Shop, storefront
 
 import penstock
 from penstock.errors import ServiceError
@@ -47,3 +47,27 @@ def test_unparsed_pages_give_the_features_of_parsed_ones(tmp_path: Path) -> None
         with pytest.raises(ServiceError) as refused:
             client.answer_body("Query", {"TableName": "Nowhere", "KeyConditionExpression": "a = :b"})
         assert refused.value.code in ("ResourceNotFoundException", "ValidationException")
+
+
+# Why: a window of many pages is read for its columns too: row by row, 100,000 events held a loop for seconds.
+@pytest.mark.parametrize("odd", [False, True])
+def test_a_window_of_many_pages_is_one_window(odd: bool) -> None:
+    shop = Shop()
+    plan = compile_set(shop.app.feature_sets["buyer"])
+    for number in range(30):
+        shop.buy("c1", f"p{number:02}", "1.10", days_ago=number, category="jewelry")
+    if odd:  # Another form of time, which columns leave to rows.
+        at = text_of(shop.now_us - DAY_US)[:19] + "Z"
+        shop.app.tables["Purchases"].put(
+            {"customer_id": "c1", "purchase_id": "odd", "purchased_at": at, "amount": 1, "category": "books"}
+        )
+
+    def in_pages(**request: Any) -> Any:
+        return shop.client.query(**request, Limit=7)
+
+    paged = read(in_pages, Reader(plan), {"S": "c1"}, shop.now_us)
+    whole = read(shop.client.query, Reader(plan), {"S": "c1"}, shop.now_us)
+    assert (paged.measured, paged.events) == (whole.measured, whole.events)
+    assert paged.measured["total_purchase_volume_30d"] == (34.0 if odd else 33.0)
+    assert whole.rounds == 1
+    assert paged.rounds >= 5
