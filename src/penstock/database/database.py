@@ -226,7 +226,7 @@ class Database:
         except errors.PenstockError as error:
             self.commit.refused(error)
             # Nothing was written: what is held in memory goes back to what the disk says.
-            catalog.load()
+            catalog.reload()
             raise
         keys = [key for key, _ in plan.puts] + plan.deletes
         if plan.tables or plan.streams or plan.ended:
