@@ -14,10 +14,10 @@ import typer
 
 from penstock.cli.output import print_table
 from penstock.errors import Corruption, UsageError
+from penstock.lake.address import ADDRESS
 from penstock.lake.crawl import crawl as crawl_folder
 from penstock.lake.healing import begin_anew, heal
 from penstock.lake.iceberg.warehouse import Warehouse, open_warehouse
-from penstock.lake.process import ADDRESS
 from penstock.lake.progress import POSITION, begins_us, decode, missed
 from penstock.lake.stopped import StoppedTable
 from penstock.lake.upkeep import compact_now, expire_now

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated
 
 import typer
@@ -13,10 +16,12 @@ from rich.table import Table
 
 from penstock.cli.output import PIPED_WIDTH, wide_console
 from penstock.errors import UsageError
-from penstock.sql.lake import Lake, open_lake
+from penstock.lake.address import folder_of
+from penstock.sql.asked import ask_process
 from penstock.sql.results import Result
 
 SHOWN_ROWS = 100
+ROWS_MAX, SECONDS_MAX = 1_000_000, 300.0  # What the process of a lake gives without being asked for more.
 UPRIGHT_ROWS_MAX = 5
 FORMATS = ("table", "csv", "json", "parquet")
 
@@ -30,11 +35,11 @@ def run(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="A file in place of the screen.")
     ] = None,
-    rows: Annotated[int, typer.Option(help="At most so many rows.", min=1)] = 1_000_000,
+    rows: Annotated[int, typer.Option(help="At most so many rows.", min=1)] = ROWS_MAX,
     into: Annotated[
         str | None, typer.Option(help="Make this table of the rows, such as curated.daily, in one commit.")
     ] = None,
-    seconds: Annotated[float, typer.Option(help="At most so long.", min=0.01)] = 300.0,
+    seconds: Annotated[float, typer.Option(help="At most so long.", min=0.01)] = SECONDS_MAX,
 ) -> None:
     """Ask the lake in SQL: raw.TABLE is every change, current.TABLE each item's latest state."""
     if format not in FORMATS:
@@ -43,10 +48,10 @@ def run(
         raise UsageError("parquet is not for the screen: add --output FILE, or redirect")
     text = sys.stdin.read() if query == "-" else query
     if into is not None:
-        open_lake(lake).into(into, text)
+        _lakes().open_lake(lake).into(into, text)
         print(f"{into} is made")
         return
-    result = _ask(open_lake(lake, make=False), text, rows, seconds)
+    result = _ask(lake, text, rows, seconds)
     if format == "table":
         _show(result, output)
     elif output is not None:
@@ -55,23 +60,36 @@ def run(
         sys.stdout.buffer.write(result.write(format))
         sys.stdout.buffer.flush()
     if result.truncated:
-        print(f"penstock: there are more than {rows} rows; --rows takes more", file=sys.stderr)
+        print(f"penstock: there are more than {len(result)} rows; --rows takes more", file=sys.stderr)
 
 
-def _ask(lake: Lake, text: str, rows: int, seconds: float) -> Result:
+def _ask(lake: str, text: str, rows: int, seconds: float) -> Result:
     """DuckDB hears Ctrl-C while it runs, so the query ends and not only the wait for it."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        return lake.sql(text, rows_max=rows, seconds_max=seconds)
+        return _answer(lake, text, rows, seconds, None)
     columns = (TextColumn("query"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("query", total=100.0, visible=False)
-        return lake.sql(
-            text,
-            rows_max=rows,
-            seconds_max=seconds,
-            watch=lambda done: progress.update(task, completed=done, visible=True),
+        return _answer(
+            lake, text, rows, seconds, lambda done: progress.update(task, completed=done, visible=True)
         )
+
+
+def _answer(lake: str, text: str, rows: int, seconds: float, watch: Callable[[float], None] | None) -> Result:
+    """Of the process that writes the lake, where there is one: its tables are known and its engine is warm."""
+    if rows <= ROWS_MAX and seconds <= SECONDS_MAX:
+        asked = ask_process(folder_of(lake), text, rows, seconds, watch)
+        if asked is not None:
+            return asked
+    opened = _lakes().open_lake(lake, make=False)
+    result: Result = opened.sql(text, rows_max=rows, seconds_max=seconds, watch=watch)
+    return result
+
+
+def _lakes() -> ModuleType:
+    """Loaded when it is needed: with pyiceberg it takes a second."""
+    return importlib.import_module("penstock.sql.lake")
 
 
 def _show(result: Result, output: Path | None) -> None:

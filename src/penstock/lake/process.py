@@ -24,6 +24,7 @@ from penstock.app.lake import LakeTable
 from penstock.app.tables import Table
 from penstock.connect.http import NoAnswer
 from penstock.errors import PenstockError, ServiceError, UsageError
+from penstock.lake.address import ADDRESS
 from penstock.lake.api import Api, open_api
 from penstock.lake.catalog_rest import CatalogRoutes
 from penstock.lake.clock import SystemClock
@@ -38,7 +39,6 @@ from penstock.lake.upkeep import VERBS, Upkeep
 from penstock.lake.writer_lock import WriterLock
 from penstock.ports import Clock
 
-ADDRESS = "lake.url"  # Where the process that writes this folder listens, for `penstock lake`.
 _DISCOVER_S = 5.0
 _OWN_TABLES = "penstock_"  # The product's own bookkeeping does not belong into the lake.
 _log = logging.getLogger("penstock.lake")

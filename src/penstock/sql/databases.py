@@ -13,6 +13,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
+import uuid
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
@@ -54,7 +55,8 @@ class _Database:
     def __init__(self, limits: Bounds, spill: Path | None) -> None:
         if spill is not None:
             spill.mkdir(parents=True, exist_ok=True)
-        folder = tempfile.mkdtemp(prefix="query-", dir=spill)
+        # DuckDB makes it when a query spills.
+        folder = str((spill or Path(tempfile.gettempdir())) / f"query-{uuid.uuid4().hex}")
         self._remove_folder = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self.engine = _engine(limits)
         self.connection = duckdb.connect(

@@ -1,7 +1,10 @@
 """SQL over HTTP, and the lake process put together: `start_lake` is what `penstock up` runs.
 
     POST /sql      {"sql": …, "format": "json", "rows_max": 1000, "seconds_max": 60, "id": "q1"}, or the text itself
+    GET /sql/q1          how far it is, {"progress": 0 to 100}
     DELETE /sql/q1       cancels
+
+Who names a lake's folder in X-Penstock-Lake is answered by that lake's process alone (see asked, A1).
 
 `json` answers columns and rows in one object; numbers that a binary float would change are text. `csv`, `arrow` (a
 stream), `parquet` and `lines` (one object a line) answer the rows as such.
@@ -21,6 +24,7 @@ from penstock.app.application import App
 from penstock.lake.delivery import Deliveries, Spool
 from penstock.lake.listener import HttpError, Request, Response, Route, json_response
 from penstock.lake.process import LakeProcess
+from penstock.sql.asked import FOLDER_HEADER, told_folder
 from penstock.sql.curated import Curator
 from penstock.sql.databases import Bounds, QueryError
 from penstock.sql.lake import Lake
@@ -41,9 +45,27 @@ class SqlRoutes:
         self._lake = lake
 
     def routes(self) -> list[Route]:
-        return [Route("POST", "/sql", self.ask), Route("DELETE", "/sql/{id}", self.cancel)]
+        return [
+            Route("POST", "/sql", self.ask),
+            Route("GET", "/sql/{id}", self.look),
+            Route("DELETE", "/sql/{id}", self.cancel),
+        ]
 
     def ask(self, request: Request) -> Response:
+        folder = self._lake.warehouse.folder
+        named = request.headers.get(FOLDER_HEADER.lower())
+        if named is None:
+            return self._answer(request)
+        if folder is None or named != told_folder(folder):
+            raise HttpError(421, "this is the process of another lake")
+        told = {FOLDER_HEADER: named}
+        try:
+            answer = self._answer(request)
+        except HttpError as error:
+            raise HttpError(error.status, str(error), error.body, told) from error
+        return replace(answer, headers={**answer.headers, **told})
+
+    def _answer(self, request: Request) -> Response:
         asked = self._read(request)
         sql = asked.get("sql")
         if not isinstance(sql, str) or not sql.strip():
@@ -57,11 +79,20 @@ class SqlRoutes:
             raise HttpError(408, str(error)) from error
         except QueryError as error:
             raise HttpError(400, str(error)) from error
-        headers = {"X-Penstock-Truncated": str(result.truncated).lower()}
+        headers = {
+            "X-Penstock-Truncated": str(result.truncated).lower(),
+            "X-Penstock-Seconds": f"{result.seconds:.4f}",
+        }
         if format_ == "json":
             return Response(_as_object(result), headers=headers)
         body = result.write("json" if format_ == "lines" else format_)
         return Response(body, content_type=_TYPES[format_], headers=headers)
+
+    def look(self, request: Request) -> Response:
+        progress = self._lake.questions.progress(request.parts["id"])
+        if progress is None:
+            raise HttpError(404, f"no query {request.parts['id']!r} is running")
+        return json_response({"progress": progress})
 
     def cancel(self, request: Request) -> Response:
         if not self._lake.questions.cancel(request.parts["id"]):

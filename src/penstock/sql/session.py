@@ -96,6 +96,11 @@ class Questions:
         running.stop("cancelled")
         return True
 
+    def progress(self, id_: str) -> float | None:
+        """How far a running query is, 0 to 100; None where none of that name runs."""
+        running = self._running.get(id_)
+        return None if running is None else running.progress()
+
     def close(self) -> None:
         self._databases.close()
 
@@ -168,6 +173,10 @@ class _Running:
             if not self._ended:
                 self.why = why
                 self._database.interrupt()
+
+    def progress(self) -> float:
+        with self._lock:
+            return 100.0 if self._ended else max(0.0, self._database.query_progress())
 
     def end(self) -> None:
         with self._lock:

@@ -47,14 +47,22 @@ def test_a_database_is_not_lent_again_after_an_error() -> None:
 
 
 # Why: a table that changes all the time would leave a database for each of its snapshots.
-def test_few_databases_are_kept_and_their_folders_go(tmp_path: Path) -> None:
-    pool = Databases(tmp_path)
+def test_few_databases_are_kept() -> None:
+    pool = Databases()
     for number in range(databases.KEPT_MAX * 3):
         with pool.lend(Bounds(), [View("current", "one", f"SELECT {number} AS n")]) as database:
             assert database.execute("FROM current.one").fetchall() == [(number,)]
-    pool._behind.shutdown()
     assert sum(len(kept) for kept in pool._kept.values()) == databases.KEPT_MAX
-    assert len(list(tmp_path.iterdir())) == databases.KEPT_MAX + 1  # And the one that is made ahead.
+    pool.close()
+
+
+# Why: what a large query spilled would fill the disk.
+def test_what_was_spilled_goes_with_its_database(tmp_path: Path) -> None:
+    pool = Databases(tmp_path)
+    limits = Bounds(memory_mb=60, spill_mb=1000, threads=1)
+    with pool.lend(limits, []) as database:
+        database.execute("CREATE TABLE t AS SELECT i, md5(i::VARCHAR) AS m FROM range(3000000) r(i)")
+        assert any(tmp_path.iterdir())
     pool.close()
     assert not list(tmp_path.iterdir())
 

@@ -24,6 +24,7 @@ from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC, PartitionSpec
 from pyiceberg.schema import Schema
 
 from penstock.errors import UsageError
+from penstock.lake.address import folder_of
 from penstock.lake.iceberg.catalog import CATALOG_FILE, LocalCatalog
 from penstock.lake.iceberg.table import IcebergTable
 
@@ -100,13 +101,7 @@ def open_warehouse(where: str | Path | Mapping[str, str], *, make: bool = True) 
     """`make=False` for who only reads: a folder that was mistyped is an error then, not an empty lake."""
     if isinstance(where, Mapping):
         return Warehouse(load_catalog("penstock", **dict(where)))
-    text = str(where)
-    if "://" in text and not text.startswith("file:"):
-        raise UsageError(
-            f"{text} is not a folder; for another catalogue give its properties: type, uri, warehouse"
-        )
-    path = text.removeprefix("file:")
-    folder = Path("/" + path.lstrip("/") if path.startswith("//") else path).expanduser()
+    folder = folder_of(str(where))
     if not make and not (folder / CATALOG_FILE).is_file():
         raise UsageError(
             f"there is no lake in {folder}; `penstock up` makes one, and --lake names another folder"
