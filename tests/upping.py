@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ from typing import Any, TypeVar
 from penstock.run.state import Picture, read_picture, running_pid
 
 PATIENCE_S = 60.0
+_PR_SET_PDEATHSIG = 1
 _T = TypeVar("_T")
 
 APP = """
@@ -84,6 +86,7 @@ class Upping:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
             )
 
     def output(self) -> str:
@@ -138,6 +141,11 @@ class Upping:
         return self.process.returncode, output
 
 
+def _end_with_parent() -> None:
+    """A test run that is killed must not leave an `up` behind, which would go on for ever."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 @contextmanager
 def upping(folder: Path, *options: str, app: str = APP) -> Iterator[Upping]:
     started = Upping(folder, *options, app=app)
@@ -145,7 +153,8 @@ def upping(folder: Path, *options: str, app: str = APP) -> Iterator[Upping]:
         yield started
     finally:
         if started.process.poll() is None:
-            started.process.send_signal(signal.SIGINT)  # In order: nobody writes into the folder behind its back then.
+            # In order: nobody writes into the folder behind its back then.
+            started.process.send_signal(signal.SIGINT)
             try:
                 started.process.wait(timeout=PATIENCE_S)
             except subprocess.TimeoutExpired:
