@@ -44,7 +44,7 @@ def test_a_wrong_question_says_what_is_wrong(looker: Looker) -> None:
         _ask(page, "SELECT nothing FROM current.Purchases")
         expect(page.locator("#answer [role=alert]")).to_contain_text("nothing")
         _ask(page, "DROP TABLE current.Purchases")
-        expect(page.locator("#answer [role=alert]")).to_contain_text("SELECT")
+        expect(page.locator("#answer [role=alert]")).to_contain_text("is not a query")
         looker.check(page, "wrong question")
         looker.picture(page, "lake-wrong-wide-dark")
 
