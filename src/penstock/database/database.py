@@ -26,7 +26,9 @@ from penstock.ports import Clock
 from penstock.store.interface import Batch, Family, Store
 
 _PACK_SPACE = struct.Struct(">I").pack
-_DOUBT = StoreUnavailable("the sync of a write that this would tell of failed: it is not known whether it is kept")
+_DOUBT = StoreUnavailable(
+    "the sync of a write that this would tell of failed: it is not known whether it is kept"
+)
 SLICE_S = 0.001  # How long one read may hold the database before others get their turn.
 Done = Callable[[int, bytes], None]
 
