@@ -113,10 +113,18 @@ def compact_raw(raw: RawLog, *, force: bool) -> Done | None:
     for paths in groups.values():
         if len(paths) >= (2 if force else COMPACT_FILES):
             chosen = _up_to_rows(table, paths)
-            rows_of_day = pa.concat_tables([_read(table, path, ()) for path in chosen]).sort_by("ordinal")
+            rows_of_day = _in_order([_read(table, path, ()) for path in chosen])
             file = table.write(rows_of_day, partition=table.data[chosen[0]].data_file.partition)
             table.commit(Commit(add=[file], remove=set(chosen), replaces=True))
     return Done(table.name, before, len(table.data)) if len(table.data) != before else None
+
+
+def _in_order(parts: Sequence[pa.Table]) -> pa.Table:
+    """By ordinal. Files are nearly always whole stretches of the log, and sorting texts is most of a compaction."""
+    held = [part for part in parts if part.num_rows]
+    rows = pa.concat_tables(sorted(held, key=lambda part: part.column("ordinal")[0].as_py()) or parts)
+    ordinals = rows.column("ordinal").to_numpy()
+    return rows if bool(np.all(ordinals[1:] > ordinals[:-1])) else rows.sort_by("ordinal")
 
 
 def compact_current(current: CurrentState, *, force: bool) -> Done | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from tests.lake_setup import TABLE, Shop, unordered
 
@@ -127,3 +128,10 @@ def test_a_refused_compaction_fences_a_sink_that_was_replaced(
     with pytest.raises(Fenced):
         zombie.step()
     assert shop.lake.sql(f"SELECT count(*) AS n FROM raw.{TABLE}").rows() == [{"n": 32}]
+
+
+# Why: files are put side by side without sorting where they are stretches of the log; where they are not, they are sorted.
+@pytest.mark.parametrize("parts", [[[5, 6], [], [1, 2]], [[1, 4], [2, 3]], [[]]])
+def test_rows_of_the_log_are_in_order_after_compaction(parts: list[list[int]]) -> None:
+    tables = [pa.table({"ordinal": pa.array(part, pa.int64())}) for part in parts]
+    assert upkeep._in_order(tables)["ordinal"].to_pylist() == sorted(n for part in parts for n in part)
