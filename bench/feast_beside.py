@@ -13,6 +13,7 @@ import asyncio
 import json
 import os
 import random
+import signal
 import socket
 import statistics
 import subprocess
@@ -174,6 +175,7 @@ def main() -> None:
     python = os.environ.get("FEAST_PYTHON")
     if python is None:
         raise SystemExit("FEAST_PYTHON names no Python that has feast==0.67.*")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # So that the servers end with it.
     with tempfile.TemporaryDirectory() as held, ExitStack() as stack:
         (Path(held) / "feast").mkdir()
         sides = {
