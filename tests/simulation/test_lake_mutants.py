@@ -114,20 +114,6 @@ def quarantine_takes_all(patch: Patch) -> None:
     patch.setattr(Quarantine, "offset", property(lambda self: 0))
 
 
-def expiry_of_whatever_is_there(patch: Patch) -> None:
-    """An expiry that names no snapshot brings a stale writer to what its rival wrote."""
-
-    def unguarded(self: IcebergTable, ids: list[int]) -> None:
-        kept = self.data, self.deletes, self.manifests
-        self.table = self.catalog.load_table(self.identifier)
-        held = {snapshot.snapshot_id for snapshot in self.table.metadata.snapshots}
-        expire(self, [id_ for id_ in ids if id_ in held])
-        self.data, self.deletes, self.manifests = kept
-
-    expire = IcebergTable.expire
-    patch.setattr(IcebergTable, "expire", unguarded)
-
-
 def maintenance_takes_a_rivals_state(patch: Patch) -> None:
     def unfenced(self: TableSink) -> None:
         for table in self._tables():
@@ -139,16 +125,10 @@ def maintenance_takes_a_rivals_state(patch: Patch) -> None:
     patch.setattr(TableSink, "check_fence", lambda self, table: None)
 
 
-def the_scan_hides_the_stream(patch: Patch) -> None:
-    """Scanned rows behind the changes that came meanwhile."""
-    scanned = TableSink._scanned
-    patch.setattr(TableSink, "_scanned", lambda self, items, us, told: scanned(self, items, us, set()))
-
-
 MISTAKES = [
     no_fence, no_look_at_the_position, stale_commits_are_based_anew, position_before_rows, rows_before_position,
-    current_before_raw, quarantine_in_two_commits, quarantine_takes_all, expiry_of_whatever_is_there,
-    maintenance_takes_a_rivals_state, the_scan_hides_the_stream,
+    current_before_raw, quarantine_in_two_commits, quarantine_takes_all,
+    maintenance_takes_a_rivals_state,
 ]  # fmt: skip
 
 

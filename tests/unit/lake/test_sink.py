@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.lake_setup import TABLE, Shop, unordered
 
-from penstock.lake.iceberg.table import Commit
+from penstock.lake.iceberg.table import Commit, Refused
 from penstock.lake.sink import Fenced
 
 
@@ -116,3 +116,30 @@ def test_a_trimmed_position_is_scanned_again_and_the_gap_is_kept(tmp_path: Path)
     shop.drain(sink)
     assert unordered(shop.landed()) == unordered(shop.items())
     assert len(sink.position.gaps) == 2
+
+
+# Why: an expiry that names no snapshot brought a stale writer to its rival's metadata with its own, older list of files.
+def test_a_stale_writer_may_not_even_expire(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    shop.put("c1", 1)
+    shop.pass_time()
+    zombie = shop.sink()
+    shop.drain(zombie)
+    shop.sink()
+    with pytest.raises(Refused):
+        zombie.raw.table.expire(zombie.raw.table.snapshot_ids()[:1])
+
+
+# Why: of two sinks that start at once exactly one must go on; a claim of each table by itself could stop both.
+def test_a_sink_that_lost_raw_gets_no_other_table(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    shop.put("c1", 1)
+    shop.pass_time()
+    shop.drain(shop.sink())
+    late = shop.sink()
+    winner = shop.sink()
+    with pytest.raises(Fenced):
+        late._claim(winner.current.table)
+    shop.put("c1", 2)
+    shop.drain(winner)
+    assert unordered(shop.landed()) == unordered(shop.items())
