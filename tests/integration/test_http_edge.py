@@ -67,6 +67,50 @@ def test_pipelined_requests_are_answered_in_order(edge: EdgeInThread) -> None:
     assert numbers == [str(i) for i in range(500)]
 
 
+# Why: C6. A head that is known is not parsed again, so all that may come with or after it has to be seen without.
+def test_a_known_head_may_come_with_any_body_and_in_any_pieces(edge: EdgeInThread) -> None:
+    puts = {name: request(put(name, n={"N": name}), PUT_ITEM) for name in ("1", "2", "30", "4")}
+    gets = {name: request(get(name)) for name in puts}
+    with edge.connect() as client:
+        for sent in puts.values():
+            assert client.send(sent).answer().body == b"{}"
+            assert client.send(sent).answer().body == b"{}"
+
+        def number_of(name: str) -> str:
+            number: str = orjson.loads(client.answer().body)["Item"]["n"]["N"]
+            assert number == name
+            return number
+
+        for name in puts:  # The first is parsed, the second has the length of the first, the third has not.
+            client.send(gets[name])
+            number_of(name)
+        client.send(gets["1"] + gets["2"] + gets["30"])  # Together,
+        assert [number_of(name) for name in ("1", "2", "30")]
+        four = gets["4"]
+        for piece in (four[:7], four[7:90], four[90:] + gets["2"][:3], gets["2"][3:]):  # in pieces,
+            client.send(piece)
+        assert [number_of(name) for name in ("4", "2")]
+        client.send(gets["4"][:-5])  # and with its body late.
+        client.send(gets["4"][-5:] + gets["1"])
+        assert [number_of(name) for name in ("4", "1")]
+
+
+# Why: C6. A known head after the beginning of another request is a part of that, and what it makes of it is no HTTP.
+def test_a_known_head_inside_a_request_is_no_request_of_its_own(edge: EdgeInThread) -> None:
+    with edge.connect() as client:
+        client.send(request(put("1", n={"N": "1"}), PUT_ITEM)).answer()
+        for _ in range(2):
+            client.send(request(get("1"))).answer()
+        client.send(b"PO")
+        assert client.send(request(get("1"))).answer().status == 400
+        assert client.ends()
+    with edge.connect() as client:  # In a body it is the body.
+        known = request(get("1"))
+        outer = request(known)
+        client.send(outer[: -len(known)])
+        assert b"SerializationException" in client.send(known).answer().body
+
+
 # Why: C1. Group commit answers late and reads answer at once; the client must not see that.
 def test_answers_keep_the_order_of_requests_when_the_endpoint_does_not() -> None:
     endpoint = DictEndpoint()
