@@ -67,8 +67,8 @@ def test_pipelined_requests_are_answered_in_order(edge: EdgeInThread) -> None:
     assert numbers == [str(i) for i in range(500)]
 
 
-# Why: C6. A head that is known is not parsed again, so all that may come with or after it has to be seen without.
-def test_a_known_head_may_come_with_any_body_and_in_any_pieces(edge: EdgeInThread) -> None:
+# Why: a request that is like the one before it may come together with others or in any pieces all the same.
+def test_the_same_request_may_come_alone_together_and_in_pieces(edge: EdgeInThread) -> None:
     puts = {name: request(put(name, n={"N": name}), PUT_ITEM) for name in ("1", "2", "30", "4")}
     gets = {name: request(get(name)) for name in puts}
     with edge.connect() as client:
@@ -81,7 +81,7 @@ def test_a_known_head_may_come_with_any_body_and_in_any_pieces(edge: EdgeInThrea
             assert number == name
             return number
 
-        for name in puts:  # The first is parsed, the second has the length of the first, the third has not.
+        for name in puts:
             client.send(gets[name])
             number_of(name)
         client.send(gets["1"] + gets["2"] + gets["30"])  # Together,
@@ -95,8 +95,8 @@ def test_a_known_head_may_come_with_any_body_and_in_any_pieces(edge: EdgeInThrea
         assert [number_of(name) for name in ("4", "1")]
 
 
-# Why: C6. A known head after the beginning of another request is a part of that, and what it makes of it is no HTTP.
-def test_a_known_head_inside_a_request_is_no_request_of_its_own(edge: EdgeInThread) -> None:
+# Why: what looks like a request inside another one is a part of that: taking it for a request would be smuggling.
+def test_a_request_inside_a_request_is_no_request_of_its_own(edge: EdgeInThread) -> None:
     with edge.connect() as client:
         client.send(request(put("1", n={"N": "1"}), PUT_ITEM)).answer()
         for _ in range(2):

@@ -8,9 +8,6 @@ C4. What a client can make us hold is bounded: head, body, requests with the end
 C5. A refusal is answered, the rest of what the client sends is swallowed for a moment, then the connection
     closes. Closing with unread bytes would reset it, and the client would never see the answer.
 
-C6. A head is parsed once: the next request whose head is the same to the byte, and whose body came whole with it,
-    asks the same. Only heads that took the short way are remembered, none that is signed: those never come again.
-
 The common request (a POST of an SDK without anything rare in its head) takes the short way in
 on_message_complete; everything else goes through wire/dispatch.py.
 """
@@ -36,9 +33,6 @@ from penstock.wire.signing import HttpRequest, Verifier
 
 _KEEP_ALIVE = b"Connection: keep-alive\r\n"
 _TARGETS_MAX = 256  # Distinct X-Amz-Target values that are remembered; there are about 70 actions.
-_HEADS_MAX = 256  # Heads that are remembered (C6): each length of a body makes another.
-_HEAD_BYTES_MAX = 1024
-_HEAD_END = b"\r\n\r\n"
 _BAD_REQUEST = PlainAnswer(400, b"text/plain", b"Bad request\n", closes=True)
 _BODY_TOO_LARGE = PlainAnswer(413, b"text/plain", b"<RequestEntityTooLargeException/>\n", closes=True)
 _HEAD_TOO_LARGE = PlainAnswer(431, b"text/plain", b"Request header fields too large\n", closes=True)
@@ -63,8 +57,6 @@ class Edge:
     tick: int = 1
     connections: set[Connection] = field(default_factory=set)
     targets: dict[bytes | None, str] = field(default_factory=dict)
-    # C6: what is asked, and how long its body is.
-    known_heads: dict[bytes, tuple[str, int]] = field(default_factory=dict)
 
 
 class _Refused(Exception):
@@ -111,7 +103,6 @@ class Connection(asyncio.Protocol):
         "_head_complete",
         "_headers",
         "_headers_repeated",
-        "_in_message",
         "_linger_since",
         "_parser",
         "_partial_since",
@@ -119,7 +110,6 @@ class Connection(asyncio.Protocol):
         "_quiet_since",
         "_refusal",
         "_releasing",
-        "_repeatable",
         "_stalled_since",
         "_transport",
         "_url",
@@ -148,8 +138,6 @@ class Connection(asyncio.Protocol):
         self._headers: dict[bytes, bytes] = {}
         self._body: bytes | bytearray = b""
         self._parser: Any = httptools.HttpRequestParser(self)
-        self._in_message = False  # The parser has seen a part of a message and not its end.
-        self._repeatable: tuple[str, int] | None = None  # Of the last message: what C6 may remember.
         self._begin_message()
 
     # -- what the transport calls --
@@ -178,15 +166,6 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._closes:
             return
-        was_between = not self._in_message
-        if was_between:
-            head, _, body = data.partition(_HEAD_END)
-            known = self.edge.known_heads.get(head)
-            if known is not None and known[1] == len(body):
-                self._quiet_since = self.edge.tick
-                self.edge.counters.requests += 1
-                self._start(_Answer(self, JSON_10, b"", False), known[0], body, 0)
-                return
         self._gathering = True
         try:
             self._parser.feed_data(data)
@@ -197,13 +176,11 @@ class Connection(asyncio.Protocol):
         self._gathering = False
         if self._gathered:
             self._write_gathered()
-        if self._in_message:
+        if self._url or self._headers:
             self._saw_part_of_a_head(len(data))
         else:
             self._partial_since = 0
             self._quiet_since = self.edge.tick
-            if was_between and self._repeatable is not None:
-                self._remember_head(data, self._repeatable)
 
     def eof_received(self) -> bool:
         """A client may close its side and wait for answers; a request that was cut off is not one."""
@@ -220,10 +197,6 @@ class Connection(asyncio.Protocol):
         self._start_waiting()
 
     # -- what the parser calls --
-
-    def on_message_begin(self) -> None:
-        self._in_message = True
-        self._repeatable = None
 
     def on_url(self, url: bytes) -> None:
         self._url += url  # A segment may end inside it.
@@ -262,7 +235,6 @@ class Connection(asyncio.Protocol):
             raise _Refused
 
     def on_message_complete(self) -> None:
-        self._in_message = False
         headers = self._headers
         if b"upgrade" in headers and self._parser.should_upgrade():
             return  # The parser will say so again, and _ignore_upgrade goes on from there.
@@ -284,8 +256,6 @@ class Connection(asyncio.Protocol):
             self._begin_message()
             self._complete_rare(headers, url, bytes(body))
             return
-        if b"authorization" not in headers and b"expect" not in headers:
-            self._repeatable = target, len(body)
         self._begin_message()
         self._start(_Answer(self, JSON_10, b"", False), target, bytes(body), 0)
 
@@ -335,15 +305,6 @@ class Connection(asyncio.Protocol):
             except ServiceError as refusal:
                 return refusal
         return None
-
-    def _remember_head(self, data: bytes, repeatable: tuple[str, int]) -> None:
-        """C6, where the segment was this one message: only then is what follows the first head as long as its body."""
-        head, _, body = data.partition(_HEAD_END)
-        known = self.edge.known_heads
-        if len(body) == repeatable[1] and len(head) <= _HEAD_BYTES_MAX:
-            if len(known) >= _HEADS_MAX:
-                known.clear()
-            known[head] = repeatable
 
     def _remember_target(self, headers: dict[bytes, bytes], call: Call) -> None:
         if len(self.edge.targets) < _TARGETS_MAX:
