@@ -34,7 +34,7 @@ from tests.browser.demo import storefront  # noqa: E402
 CUSTOMERS = 240
 CONNECTIONS = 64
 LIMIT_MS = 25.0
-STAYS_S = (4.0, 12.0)
+STAYS_S = (1.0, 3.0)
 SQL = (
     "SELECT category, count(*), sum(amount) FROM current.purchases GROUP BY 1",
     "SELECT customer_id, sum(amount) AS volume FROM current.purchases GROUP BY 1 ORDER BY 2 DESC LIMIT 20",

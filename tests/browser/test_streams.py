@@ -23,6 +23,14 @@ def _path(letter: DeadLetter) -> str:
     return f"/streams/letter?consumer={letter.consumer}&id={letter.id}"
 
 
+# Why: whoever looks for what follows a table finds all of it in one place, the lake too.
+def test_all_that_follow_a_table_are_listed(looker: Looker, running: Demo) -> None:
+    with looker.page("/streams") as page:
+        rows = page.locator("#consumers tbody tr")
+        expect(rows.filter(has_text="notify")).to_contain_text("Returns")
+        expect(rows.filter(has_text="the lake").filter(has_text="Purchases")).to_be_visible()
+
+
 # Why: a letter whose cause is gone is handled by a retry, and one whose cause is not stays, with the error.
 def test_a_retry_handles_a_record_or_says_why_not(looker: Looker, returned: Demo) -> None:
     with looker.page(_path(_letter(returned, "toys"))) as page:

@@ -15,7 +15,9 @@ from penstock.connect.urls import connect
 from penstock.models.artifacts import ArtifactFolder
 from penstock.models.registry import Registry
 from penstock.run.app_files import APP_FILE, find_app_file, load_app
-from penstock.run.state import read_picture
+from penstock.run.state import read_picture, running_pid
+
+USUAL = "http://127.0.0.1:8000"
 
 AppFile = Annotated[
     Path | None,
@@ -61,9 +63,27 @@ def open_registry(data: Path, store: str | None) -> tuple[Client, Registry]:
     return client, Registry(client, ArtifactFolder(data / "models"))
 
 
-def data_folder(url: str) -> Path:
+Endpoint = Annotated[
+    str | None,
+    typer.Option(
+        "--url",
+        help="file:./data, http://127.0.0.1:8000 or aws:REGION; what `up` runs on --data, where it is not said.",
+    ),
+]
+
+
+def endpoint(url: str | None, data: Path) -> str:
+    """The tables that a command means: those named, or of the application that runs on the data directory, or the usual port's."""
+    if url is not None:
+        return url
+    picture = read_picture(data) if running_pid(data) is not None else None
+    places = [each.addresses.get("api") for each in picture.processes] if picture is not None else []
+    return next((each for each in places if each), USUAL)
+
+
+def data_folder(url: str, data: Path) -> Path:
     """The data directory that a command means which takes a URL: the URL's own, or where `up` keeps its data."""
-    return Path(url.removeprefix("file:")) if url.startswith("file:") else Path("data")
+    return Path(url.removeprefix("file:")) if url.startswith("file:") else data
 
 
 def find_application(given: Path | None, data: Path, here: Path) -> Path:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from penstock.cli.application import Data, Endpoint, endpoint
 from penstock.cli.output import duration, print_json, print_table
 from penstock.connect.urls import connect
 from penstock.events.consumer_status import ConsumerStatus, statuses
 
 
 def run(
-    url: Annotated[
-        str, typer.Option(help="file:./data, http://127.0.0.1:8000 or aws:REGION.")
-    ] = "http://127.0.0.1:8000",
+    url: Endpoint = None,
+    data: Data = Path("data"),
     shards: Annotated[bool, typer.Option("--shards", help="A line for each shard as well.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
 ) -> None:
@@ -24,7 +25,7 @@ def run(
 
     Example: `penstock consumers --json | jq '.[].lag_records'`
     """
-    with connect(url) as client:
+    with connect(endpoint(url, data)) as client:
         found = statuses(client, time.time())
     if json:
         print_json([status.plain() for status in found])

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from penstock.cli.application import data_folder, find_application
+from penstock.cli.application import AsJson, Data, Endpoint, data_folder, endpoint, find_application
 from penstock.cli.output import print_json, print_table
 from penstock.connect.client import Client
 from penstock.connect.urls import connect
@@ -22,23 +22,22 @@ app = typer.Typer(
     help="List, show, retry and discard records that could not be handled.", no_args_is_help=True
 )
 
-Url = Annotated[str, typer.Option(help="file:./data, http://127.0.0.1:8000 or aws:REGION.")]
 Consumer = Annotated[str, typer.Argument(help="The handler's name.")]
 Id = Annotated[str | None, typer.Argument(help="A letter's id, or as much of its end as is its alone.")]
 All = Annotated[bool, typer.Option("--all", help="Every letter of the consumer.")]
-LOCAL = "http://127.0.0.1:8000"
 _ERROR_SHOWN = 120
 
 
 @app.command("list")
 def list_letters(
     consumer: Annotated[str | None, typer.Argument(help="The handler's name; all without it.")] = None,
-    url: Url = LOCAL,
+    url: Endpoint = None,
+    data: Data = Path("data"),
     limit: Annotated[int, typer.Option(help="At most so many.", min=1)] = 100,
     json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
 ) -> None:
     """Records that could not be handled, in order of their positions."""
-    with connect(url) as client:
+    with connect(endpoint(url, data)) as client:
         found = list(DeadLetters(client).list(consumer, limit=limit))
     if json:
         print_json([letter.plain() for letter in found])
@@ -58,10 +57,13 @@ def _row(letter: DeadLetter) -> tuple[str, ...]:
 
 @app.command("show")
 def show_letter(
-    consumer: Consumer, id: Annotated[str, typer.Argument(help="A letter's id.")], url: Url = LOCAL
+    consumer: Consumer,
+    id: Annotated[str, typer.Argument(help="A letter's id.")],
+    url: Endpoint = None,
+    data: Data = Path("data"),
 ) -> None:
     """One letter with its error, its trace and the record, as JSON."""
-    with connect(url) as client:
+    with connect(endpoint(url, data)) as client:
         print_json(_found(DeadLetters(client), consumer, id).plain())
 
 
@@ -70,35 +72,53 @@ def retry_letters(
     consumer: Consumer,
     id: Id = None,
     all: All = False,
-    url: Url = LOCAL,
+    url: Endpoint = None,
+    data: Data = Path("data"),
     application: Annotated[
         Path | None, typer.Option("--app", help="The application; found as `up` finds it.")
     ] = None,
+    json: AsJson = False,
 ) -> None:
     """Call the handler with the record once more, here. Exit code 1 where one failed again."""
-    done, failed = 0, 0
-    with connect(url) as client:
+    done, failures = 0, []
+    with connect(place := endpoint(url, data)) as client:
         letters = DeadLetters(client)
-        settings = _settings(application, consumer, client, url)
+        settings = _settings(application, consumer, client, place, data)
         for letter in _chosen(letters, consumer, id, all):
             failure = letters.retry(settings, letter.id)
-            done, failed = done + (failure is None), failed + (failure is not None)
-            if failure is not None:
+            if failure is None:
+                done += 1
+                continue
+            failures.append({"id": letter.id, "type": failure.type, "message": failure.message})
+            if not json:
                 print(f"{letter.id}: {failure.type}: {failure.message}")
-    print(f"{done} handled, {failed} failed")
-    if failed:
+    if json:
+        print_json({"handled": done, "failed": failures})
+    else:
+        print(f"{done} handled, {len(failures)} failed")
+    if failures:
         raise typer.Exit(1)
 
 
 @app.command("discard")
-def discard_letters(consumer: Consumer, id: Id = None, all: All = False, url: Url = LOCAL) -> None:
+def discard_letters(
+    consumer: Consumer,
+    id: Id = None,
+    all: All = False,
+    url: Endpoint = None,
+    data: Data = Path("data"),
+    json: AsJson = False,
+) -> None:
     """Drop letters for good."""
-    with connect(url) as client:
+    with connect(endpoint(url, data)) as client:
         letters = DeadLetters(client)
         chosen = _chosen(letters, consumer, id, all, gaps=True)
         for letter in chosen:
             letters.discard(consumer, letter.id)
-    print(f"{len(chosen)} discarded")
+    if json:
+        print_json({"discarded": [letter.id for letter in chosen]})
+    else:
+        print(f"{len(chosen)} discarded")
 
 
 def _found(letters: DeadLetters, consumer: str, id: str) -> DeadLetter:
@@ -118,10 +138,10 @@ def _chosen(
     return [letter for letter in letters.list(consumer) if gaps or letter.kind == "record"]
 
 
-def _settings(path: Path | None, consumer: str, client: Client, url: str) -> Settings:
+def _settings(path: Path | None, consumer: str, client: Client, url: str, data: Path) -> Settings:
     if url.startswith("http"):
         os.environ.update(aws_environment(url, "us-east-1", os.environ))
-    declared = load_app(find_application(path, data_folder(url), Path.cwd()))
+    declared = load_app(find_application(path, data_folder(url, data), Path.cwd()))
     declared.bind(client)
     if consumer not in declared.change_handlers:
         known = ", ".join(declared.change_handlers) or "none"

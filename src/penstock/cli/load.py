@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -19,8 +19,8 @@ from rich.progress import (
 from rich.text import Text
 
 from penstock.app.application import App
-from penstock.cli.application import data_folder, find_application
-from penstock.cli.output import duration
+from penstock.cli.application import AsJson, Data, Endpoint, data_folder, endpoint, find_application
+from penstock.cli.output import duration, print_json
 from penstock.connect.client import Client
 from penstock.connect.urls import connect
 from penstock.errors import ServiceError, UsageError
@@ -33,9 +33,8 @@ from penstock.run.app_files import declares, load_app
 def run(
     table: Annotated[str, typer.Argument(help="The table to load into.")],
     files: Annotated[list[Path], typer.Argument(help="CSV, JSON lines or Parquet; .gz is welcome.")],
-    url: Annotated[
-        str, typer.Option(help="file:./data, http://127.0.0.1:8000 or aws:REGION.")
-    ] = "http://127.0.0.1:8000",
+    url: Endpoint = None,
+    data: Data = Path("data"),
     app: Annotated[
         Path | None,
         typer.Option(
@@ -44,19 +43,29 @@ def run(
     ] = None,
     type: Annotated[list[str] | None, typer.Option(help="Of a CSV column: amount=number. Repeat it.")] = None,
     restart: Annotated[bool, typer.Option(help="Begin anew where a load was interrupted.")] = False,
+    json: AsJson = False,
 ) -> None:
-    """Load files into a table; an interrupted load goes on where it stopped."""
+    """Load files into a table; an interrupted load goes on where it stopped. Exit code 1 where rows were refused.
+
+    Example: `penstock load Orders orders.csv --type amount=number`
+    """
     types = _types(type or [])
     for path in files:
         if not path.is_file():
             raise UsageError(f"{path} is not there")
         format_of(path)
-    refused = 0
-    with connect(url) as client:
-        shape = _shape(client, table, app, data_folder(url))
+    loaded: list[dict[str, Any]] = []
+    with connect(place := endpoint(url, data)) as client:
+        shape = _shape(client, table, app, data_folder(place, data))
         for path in files:
-            refused += _load(client, shape, path, types, resume=not restart)
-    if refused:
+            done = _load(client, shape, path, types, resume=not restart)
+            loaded.append({"file": str(path), "stored": done.stored, "refused": done.refused})
+            if not json:
+                refusals = f", {done.refused:,} refused: {path.name}.refused.jsonl" if done.refused else ""
+                print(f"{path}: {done.stored:,} stored{refusals}")
+    if json:
+        print_json(loaded)
+    if any(each["refused"] for each in loaded):
         raise typer.Exit(1)
 
 
@@ -106,7 +115,9 @@ class _Clock(ProgressColumn):
         return Text(f"{duration(task.time_remaining)} left")
 
 
-def _load(client: Client, shape: EventShape, path: Path, types: dict[str, str], *, resume: bool) -> int:
+def _load(
+    client: Client, shape: EventShape, path: Path, types: dict[str, str], *, resume: bool
+) -> loading.Progress:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -123,6 +134,4 @@ def _load(client: Client, shape: EventShape, path: Path, types: dict[str, str], 
 
         done = loading.load_file(client, shape, path, types=types, resume=resume, tell=tell)
         bar.update(task, total=done.rows, completed=done.rows)
-    refusals = f", {done.refused:,} refused: {path.name}.refused.jsonl" if done.refused else ""
-    print(f"{path}: {done.stored:,} stored{refusals}")
-    return done.refused
+    return done

@@ -11,10 +11,11 @@ import orjson
 import typer
 
 from penstock.app.application import seconds
-from penstock.cli.application import AppFile, AsJson, Data, Store, open_application
+from penstock.cli.application import AppFile, AsJson, Data, Store, find_application, open_application
 from penstock.cli.output import print_json, print_table
+from penstock.errors import UsageError
 from penstock.run.state import read_picture
-from penstock.serving.monitor import Monitor, Report, errors_of
+from penstock.serving.monitor import ROWS_MAX, Monitor, Report, errors_of, labels_of
 
 ALERTED = 1
 METRICS_S = 5.0
@@ -27,10 +28,15 @@ def run(
     labels: Annotated[
         Path | None,
         typer.Option(
-            help="What came true: JSON lines with label, and requestId or the entity's id as `entity`."
+            help="What came true, with label and requestId (or entity): JSON lines, or a query of the lake (.sql). "
+            "labels/PREDICTOR.sql beside the application where it is not said."
         ),
     ] = None,
     skew_rows: Annotated[int, typer.Option(help="So many of the latest are recomputed.", min=0)] = 100,
+    rows_max: Annotated[
+        int, typer.Option(help="So many of the latest predictions are read; all are counted.", min=1)
+    ] = ROWS_MAX,
+    keep: Annotated[bool, typer.Option(help="Keep alerts in the table penstock_alerts.")] = True,
     webhook: Annotated[str | None, typer.Option(help="Alerts are posted here as JSON.")] = None,
     app: AppFile = None,
     data: Data = Path("data"),
@@ -44,18 +50,22 @@ def run(
     to_us = time.time_ns() // 1000
     from_us = to_us - int(seconds(since) * 1_000_000)
     with open_application(app, data, store) as opened:
+        lake = opened.lake()
         monitor = Monitor(
-            opened.app, opened.client, opened.registry, lake=opened.lake(), webhook=webhook, run_python=True
+            opened.app, opened.client, opened.registry, lake=lake, webhook=webhook, run_python=True
         )
+        labels = labels or _declared_labels(find_application(app, data, Path.cwd()), predictor, lake)
         report = monitor.report(
             predictor,
             from_us,
             to_us,
-            labels=_labels(labels),
+            labels=_labels(labels, lake),
             skew_rows=skew_rows,
             errors=errors_of(_metrics(data), predictor),
+            rows_max=rows_max,
         )
-        monitor.keep(report)
+        if keep:
+            monitor.keep(report)
     if json:
         print_json(report.as_json())
     else:
@@ -78,9 +88,19 @@ def _metrics(data: Path) -> str:
         return ""  # It was stopped, and left its picture behind.
 
 
-def _labels(path: Path | None) -> dict[str, Any]:
+def _declared_labels(app_file: Path, predictor: str, lake: Any) -> Path | None:
+    """A query that belongs to the application, and needs a lake to be asked of."""
+    query = app_file.parent / "labels" / f"{predictor}.sql"
+    return query if lake is not None and query.is_file() else None
+
+
+def _labels(path: Path | None, lake: Any) -> dict[str, Any]:
     if path is None:
         return {}
+    if path.suffix == ".sql":
+        if lake is None:
+            raise UsageError(f"{path} is a query of the lake, and there is none in the data directory")
+        return labels_of(lake, path.read_text())
     lines = [orjson.loads(line) for line in path.read_bytes().splitlines() if line.strip()]
     return {str(line.get("requestId", line.get("entity"))): line["label"] for line in lines}
 
@@ -92,6 +112,8 @@ def _told(figures: dict[str, Any]) -> str:
 def _show(report: Report) -> None:
     told = report.as_json()
     print(f"{report.predictor}: {report.rows:,} predictions from {told['from'][:19]} to {told['to'][:19]}")
+    if report.read < report.rows:
+        print(f"  of the latest {report.read:,}:")
     for name in ("by_version", "by_prediction", "errors", "latency_ms", "skew", "live"):
         if told[name]:
             print(f"  {name.replace('_', ' ')}: {_told(told[name])}")

@@ -19,6 +19,7 @@ from penstock.console.inferences import InferencePages
 from penstock.console.items import ItemPages
 from penstock.console.lake import LakePages
 from penstock.console.lake_client import LakeClient
+from penstock.console.monitoring import MonitorPages
 from penstock.console.overview import OverviewPages
 from penstock.console.predictors import PredictorPages
 from penstock.console.recipes import RecipePages
@@ -47,7 +48,7 @@ def build(app: Starlette, context: Context) -> Starlette:
     pages = Pages(context)
     _compile_soon(pages)
     tables, lake = TablePages(pages), LakeClient(context.lake_url)
-    streams, predictors = StreamPages(pages), PredictorPages(pages, app, lake)
+    streams, predictors = StreamPages(pages, lake), PredictorPages(pages, app, lake)
     routes = [
         Mount("/static", _Static(directory=HERE / "static"), name="static"),
         *SignIn(pages).routes(),
@@ -56,6 +57,7 @@ def build(app: Starlette, context: Context) -> Starlette:
         *LakePages(pages, lake).routes(),
         *BoardPages(pages, lake).routes(),
         *streams.routes(),
+        *MonitorPages(pages).routes(),
         *predictors.routes(),
         *InferencePages(pages, predictors.registry).routes(),
         *RecipePages(pages).routes(),

@@ -6,9 +6,8 @@ retry` does, never in this one.
 
 from __future__ import annotations
 
-import asyncio
-import sys
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -16,22 +15,48 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from penstock.app.application import App
+from penstock.console.command_runs import run_command
 from penstock.console.guard import PREFIX
+from penstock.console.lake_client import LakeClient, LakeProblem
 from penstock.console.rendering import Pages
 from penstock.console.requests import form_of, go_to, is_fragment
 from penstock.console.shared import Shared
 from penstock.errors import PenstockError, UsageError
 from penstock.events.consumer_status import ConsumerStatus, statuses
 from penstock.events.dead_letters import DeadLetter, DeadLetters
+from penstock.features import tiles
 
 LETTERS_SHOWN = 100
 FRESH_S = 2.0
 RETRY_WITHIN_S = 120.0
+SAID_MAX = 2000
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a consumer is, as the application declares it."""
+
+    name: str
+    table: str
+    says: str
+
+
+def kinds_of(app: App) -> dict[str, Kind]:
+    """Each consumer that the worker runs for this application, whether it has begun or not."""
+    handlers = {
+        each.name: Kind(each.name, each.table.name, "handler") for each in app.change_handlers.values()
+    }
+    return handlers | {
+        name: Kind(name, table, f"day tiles of {features}")
+        for name, features, table in tiles.consumer_names(app)
+    }
 
 
 class StreamPages:
-    def __init__(self, pages: Pages) -> None:
-        self._pages, self._context = pages, pages.context
+    def __init__(self, pages: Pages, lake: LakeClient) -> None:
+        self._pages, self._context, self._lake = pages, pages.context, lake
+        self._kinds = kinds_of(pages.context.app)
         self._letters = DeadLetters(pages.context.client)
         self.consumers: Shared[list[ConsumerStatus]] = Shared(self._look, FRESH_S, time.monotonic)
 
@@ -48,21 +73,36 @@ class StreamPages:
         return await run_in_threadpool(statuses, self._context.client, now_s)
 
     async def show(self, request: Request) -> Response:
-        consumers = await self.consumers.get()
+        followers: dict[str, Any] = {
+            "consumers": await self.consumers.get(),
+            "kinds": self._kinds,
+            "flows": await self._flows(),
+        }
+        known = {each.name for each in followers["consumers"]}
+        followers["waiting"] = [each for name, each in self._kinds.items() if name not in known]
         if is_fragment(request, "consumers"):
-            return self._pages.show(request, "consumers.html", consumers=consumers)
+            return self._pages.show(request, "consumers.html", **followers)
         chosen = request.query_params.get("consumer")
         listed = await run_in_threadpool(lambda: list(self._letters.list(chosen, limit=LETTERS_SHOWN)))
         return self._pages.show(
             request,
             "streams.html",
-            consumers=consumers,
+            **followers,
             streams=await self._streams(),
             letters=listed,
             chosen=chosen,
             shown_max=LETTERS_SHOWN,
-            handlers=self._context.app.change_handlers,
         )
+
+    async def _flows(self) -> list[dict[str, Any]]:
+        """The lake's sink: it keeps its positions in the lake, beside the rows, and not with those of the others."""
+        if self._context.lake_url is None:
+            return []
+        try:
+            flows: list[dict[str, Any]] = (await self._lake.look("/status"))["tables"]
+        except LakeProblem:
+            return []  # The overview and the lake's own page say so.
+        return flows
 
     async def _streams(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
@@ -105,20 +145,17 @@ class StreamPages:
             raise UsageError(
                 "this console does not know the application's file; use penstock dead-letters retry"
             )
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "penstock", "dead-letters", "retry",
-            "--url", self._context.api_url, "--app", str(self._context.app_file), "--", consumer, id_,
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-        )  # fmt: skip
-        try:
-            output, _ = await asyncio.wait_for(process.communicate(), RETRY_WITHIN_S)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+        arguments = [
+            "dead-letters", "retry", "--url", self._context.api_url,
+            "--app", str(self._context.app_file), "--", consumer, id_,
+        ]  # fmt: skip
+        ended = await run_command(arguments, RETRY_WITHIN_S)
+        if ended.code is None:
             return f"The handler took longer than {RETRY_WITHIN_S:.0f} s and was stopped; the letter is kept."
-        if process.returncode == 0:
+        if ended.code == 0:
             return None
-        return output.decode("utf-8", "replace").strip()[-2000:] or "The retry failed."
+        told = f"{ended.output.decode('utf-8', 'replace')}{ended.said}".strip()
+        return told[-SAID_MAX:] or "The retry failed."
 
     async def discard(self, request: Request) -> Response:
         form = await form_of(request)

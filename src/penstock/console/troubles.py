@@ -78,4 +78,4 @@ def of_tables(tables: Sequence[Mapping[str, Any]]) -> Iterator[Trouble]:
 def of_alerts(alerts: Sequence[Mapping[str, str]]) -> Iterator[Trouble]:
     for alert in alerts:
         said = f"{alert.get('predictor')}: {alert.get('message') or alert.get('at')}"
-        yield Trouble(said, f"/predictors/{alert.get('predictor')}", str(alert.get("predictor")))
+        yield Trouble(said, f"/predictors/{alert.get('predictor')}/monitor", "Monitor")

@@ -356,5 +356,19 @@ def consumers(app: App, call: Call) -> list[ChangeHandler]:
                         f"{plan.name}: tiles are kept from the stream of {source.name}, which has none; declare it "
                         "with stream=True"
                     )
-                found.append(ChangeHandler(f"tiles-{plan.name}-{source.name}", source, maker.handle))
+                found.append(ChangeHandler(_consumer_name(plan.name, source.name), source, maker.handle))
     return found
+
+
+def consumer_names(app: App) -> list[tuple[str, str, str]]:
+    """The name, feature set and source table of each of these consumers, for those who only list them."""
+    return [
+        (_consumer_name(declared.name, table), declared.name, table)
+        for declared in app.feature_sets.values()
+        if declared.tiles is not None
+        for table in dict.fromkeys(source.table.name for source in compile_set(declared).sources)
+    ]
+
+
+def _consumer_name(features: str, table: str) -> str:
+    return f"tiles-{features}-{table}"

@@ -61,6 +61,7 @@ DEFAULT_BOUNDS: dict[str, float] = {
     "calibration": 0.05,
     "volume_min": 0.0,
 }
+ROWS_MAX = 1_000_000  # Of a while; the latest.
 ROWS_MIN = 30  # Fewer rows say nothing about a spread.
 WEBHOOK_S = 5.0
 BINS = 10
@@ -95,10 +96,13 @@ class Report:
     from_us: int
     to_us: int
     rows: int = 0
+    read: int = 0  # Of those, the latest that everything but the volume is told of.
     by_version: dict[str, int] = field(default_factory=dict)
     by_prediction: dict[str, int] = field(default_factory=dict)
     latency_ms: dict[str, float] = field(default_factory=dict)
     drift: dict[str, dict[str, float]] = field(default_factory=dict)
+    spreads: dict[str, dict[str, Any]] = field(default_factory=dict)
+    trained: dict[str, Any] = field(default_factory=dict)
     staleness: dict[str, dict[str, float | None]] = field(default_factory=dict)
     errors: dict[str, Any] = field(default_factory=dict)
     skew: dict[str, Any] = field(default_factory=dict)
@@ -136,15 +140,33 @@ def read_log(client: Any, predictor: str, from_us: int, to_us: int) -> Iterator[
         request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
 
-def lake_log(lake: Any, predictor: str, from_us: int, to_us: int) -> Iterator[Row]:
-    """The same rows, from the lake."""
+def lake_log(
+    lake: Any, predictor: str, from_us: int, to_us: int, rows_max: int = ROWS_MAX
+) -> tuple[int, list[Row]]:
+    """How many there are, and the latest of them, from the lake."""
     quoted = predictor.replace("'", "''")
-    query = (
-        f"SELECT * FROM current.\"{TABLE}\" WHERE predictor = '{quoted}' AND role = '{CHAMPION}' "
+    chosen = (
+        f"FROM current.\"{TABLE}\" WHERE predictor = '{quoted}' AND role = '{CHAMPION}' "
         f"AND \"timestamp\" BETWEEN '{text_of(from_us)}' AND '{text_of(to_us)}'"
     )
-    for item in lake.sql(query).table.to_pylist():
-        yield _row({name: value for name, value in item.items() if value is not None})
+    count = lake.sql(f"SELECT count(*) AS n {chosen}").table.to_pylist()[0]["n"]
+    latest = lake.sql(f'SELECT * {chosen} ORDER BY "timestamp" DESC LIMIT {rows_max}').table.to_pylist()
+    return count, [
+        _row({name: value for name, value in item.items() if value is not None}) for item in latest
+    ]
+
+
+def labels_of(lake: Any, query: str) -> dict[str, Any]:
+    """What came true, as a query of the lake tells it: `requestId` or `entity`, and `label`; null is not known yet."""
+    found: dict[str, Any] = {}
+    for row in lake.sql(query).table.to_pylist():
+        named = {name.lower(): value for name, value in row.items()}
+        key = named.get("requestid", named.get("entity"))
+        if key is None or "label" not in named:
+            raise UsageError("a query of labels has the columns requestId (or entity) and label")
+        if named["label"] is not None:
+            found[str(key)] = named["label"]
+    return found
 
 
 def _row(item: Mapping[str, Any]) -> Row:
@@ -192,21 +214,21 @@ class Monitor:
         labels: Mapping[str, Any] | None = None,
         skew_rows: int = 100,
         errors: Mapping[str, int] | None = None,
+        rows_max: int = ROWS_MAX,
     ) -> Report:
         """`labels` are what came true, by request id or by entity. `errors` are counts by code, as `errors_of` reads them."""
         if predictor not in self._app.predictors:
             raise UsageError(f"the application declares no predictor {predictor!r}")
         declared = self._app.predictors[predictor]
-        found = (read_log if self._lake is None else lake_log)(
-            self._client if self._lake is None else self._lake, predictor, from_us, to_us
-        )
-        rows = sorted(found, key=lambda row: (row.at_us, row.request_id))
-        report = Report(predictor, from_us, to_us, rows=len(rows))
+        count, rows = self._rows(predictor, from_us, to_us, rows_max)
+        report = Report(predictor, from_us, to_us, rows=count, read=len(rows))
         model, chosen = split_name(declared.model)
         trained = self._registry.get(model, chosen)
         _describe(report, rows)
-        report.errors = error_rate(errors or {}, len(rows))
+        report.trained = {"version": trained.number, "metrics": dict(trained.metrics)}
+        report.errors = error_rate(errors or {}, count)
         report.drift = drift(trained.baseline, rows)
+        report.spreads = spreads(trained.baseline, rows)
         replays = self._replays(rows[-skew_rows:] if skew_rows else [])
         report.skew = skew(replays)
         report.staleness = {
@@ -218,6 +240,16 @@ class Monitor:
         bounds = {**DEFAULT_BOUNDS, **(declared.monitor or {})}
         report.alerts = alerts(report, trained.baseline, trained.metrics, bounds)
         return report
+
+    def _rows(self, predictor: str, from_us: int, to_us: int, rows_max: int) -> tuple[int, list[Row]]:
+        def order(row: Row) -> tuple[int, str]:
+            return row.at_us, row.request_id
+
+        if self._lake is not None:
+            count, latest = lake_log(self._lake, predictor, from_us, to_us, rows_max)
+            return count, sorted(latest, key=order)
+        rows = sorted(read_log(self._client, predictor, from_us, to_us), key=order)
+        return len(rows), rows[-rows_max:]
 
     def _replays(self, rows: Sequence[Row]) -> list[Replay]:
         return self._inferences.replay_many([row.request_id for row in rows if row.entity is not None])
@@ -346,12 +378,7 @@ def drift(trained: Mapping[str, baseline.Spread], rows: Sequence[Row]) -> dict[s
     """PSI, KS and nulls of each feature and of the prediction against training."""
     found: dict[str, dict[str, float]] = {}
     for name, spread in trained.items():
-        values: list[Value]
-        if name == "/" + baseline.OUTPUT:
-            values = [row.prediction if row.probability is None else row.probability for row in rows]
-        else:
-            values = [row.features.get(name) for row in rows]
-        seen = baseline.fold(spread, values)
+        seen = _seen(name, spread, rows)
         found[name] = {
             "psi": baseline.psi(spread, seen),
             "psi_by_chance": baseline.psi_by_chance(spread, seen),
@@ -359,6 +386,33 @@ def drift(trained: Mapping[str, baseline.Spread], rows: Sequence[Row]) -> dict[s
             "ks_by_chance": baseline.ks_by_chance(spread, seen),
             "null_rate": baseline.null_rate(seen),
             "null_rate_trained": baseline.null_rate(spread),
+        }
+    return found
+
+
+def _seen(name: str, spread: baseline.Spread, rows: Sequence[Row]) -> baseline.Spread:
+    values: list[Value]
+    if name == "/" + baseline.OUTPUT:
+        values = [row.prediction if row.probability is None else row.probability for row in rows]
+    else:
+        values = [row.features.get(name) for row in rows]
+    return baseline.fold(spread, values)
+
+
+def spreads(trained: Mapping[str, baseline.Spread], rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
+    """The share of each bin then and now, for a picture: numbers by their upper edge (the last has none), texts by name. Nulls
+    are the last."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, spread in trained.items():
+        seen = _seen(name, spread, rows)
+        bins = list(spread["counts"]) if spread["kind"] == "text" else [*spread["edges"], None]
+        found[name] = {
+            "kind": spread["kind"],
+            "bins": bins,
+            "trained": baseline.shares(spread),
+            "live": baseline.shares(seen),
+            "mean_trained": spread.get("mean"),
+            "mean_live": seen.get("mean"),
         }
     return found
 
@@ -471,7 +525,7 @@ def alerts(
                 "volume", report.rows, bounds["volume_min"], f"only {report.rows} predictions in this while"
             )
         )
-    if report.rows >= ROWS_MIN:
+    if report.read >= ROWS_MIN:
         for name, measured in report.drift.items():
             shown = name.lstrip("/")
             if measured["psi"] > measured["psi_by_chance"]:
@@ -479,7 +533,7 @@ def alerts(
             if trained[name]["kind"] == "number" and measured["ks"] > measured["ks_by_chance"]:
                 check(f"ks/{shown}", measured["ks"], "ks", f"the drift (KS) of {shown}")
             rise = measured["null_rate"] - measured["null_rate_trained"]
-            if rise > _by_chance(measured["null_rate_trained"], report.rows):
+            if rise > _by_chance(measured["null_rate_trained"], report.read):
                 check(f"nulls/{shown}", rise, "null_rate_rise", f"the rise of the null rate of {shown}")
         if report.errors:
             check("errors", report.errors["rate"], "error_rate", "the share of requests that failed")

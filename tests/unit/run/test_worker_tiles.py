@@ -8,6 +8,7 @@ import pytest
 from tests.upping import until
 
 import penstock
+from penstock.console.streams import kinds_of
 from penstock.errors import UsageError
 from penstock.events.worker import Worker
 from penstock.features import tiles
@@ -57,3 +58,11 @@ def test_a_handler_of_a_consumer_s_name_is_refused(tmp_path: Path) -> None:
 
     with penstock.connect(f"file:{tmp_path}") as client, pytest.raises(UsageError, match="name of a handler"):
         keep_tiles(app, client)
+
+
+# Why: the console lists these consumers beside the handlers without making them; a name that differs would be a stranger there.
+def test_the_names_of_the_consumers_are_known_without_making_them() -> None:
+    app = clicks_app()
+    made = tiles.consumers(app, lambda method, request: {})
+    assert tiles.consumer_names(app) == [(each.name, "clicker", each.table.name) for each in made]
+    assert kinds_of(app)["tiles-clicker-Clicks"].says == "day tiles of clicker"

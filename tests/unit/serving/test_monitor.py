@@ -15,8 +15,9 @@ import pytest
 from sklearn.linear_model import LinearRegression
 from tests.shop import Shop, storefront, trained
 
+from penstock.errors import UsageError
 from penstock.models.register import TrainingRows, register
-from penstock.serving.monitor import ALERTS, Monitor, Report, errors_of
+from penstock.serving.monitor import ALERTS, Monitor, Report, errors_of, labels_of
 
 _, TRAINING = trained()
 
@@ -208,3 +209,39 @@ def test_an_alert_goes_to_the_log_the_table_and_the_webhook(
         ExpressionAttributeValues={":p": {"S": "will_buy"}, ":a": {"S": report.as_json()["to"]}},
     )["Items"]
     assert {item["message"]["S"] for item in items} == {alert.message for alert in report.alerts}
+
+
+# Why: a picture of what moved needs both spreads over the same bins; of a large log only the latest are read, and all are counted.
+def test_a_report_has_the_spreads_of_then_and_now_over_the_latest_rows(shop: Shop) -> None:
+    _, began, ended = answered(shop, sample(120, 9))
+    report = Monitor(shop.app, shop.client, shop.registry).report(
+        "will_buy", began, ended, rows_max=100, skew_rows=0
+    )
+    assert (report.rows, report.read) == (120, 100)
+    assert report.trained["version"] == 1
+    for name, spread in report.spreads.items():
+        assert len(spread["trained"]) == len(spread["live"]) == len(spread["bins"]) + 1, name
+        assert sum(spread["live"]) == pytest.approx(1.0)
+
+
+class _Answers:
+    """A lake that answers one query."""
+
+    def __init__(self, *rows: dict[str, object]) -> None:
+        self.rows = list(rows)
+        self.table = self
+
+    def sql(self, query: str) -> _Answers:
+        return self
+
+    def to_pylist(self) -> list[dict[str, object]]:
+        return self.rows
+
+
+# Why: what came true is in the lake too; a label that is not known yet is no label, and a query without one is a mistake.
+def test_labels_come_from_a_query_of_the_lake() -> None:
+    known = _Answers({"requestId": "r1", "label": 1}, {"requestId": "r2", "label": None})
+    assert labels_of(known, "SELECT …") == {"r1": 1}
+    assert labels_of(_Answers({"entity": 7, "label": False}), "SELECT …") == {"7": False}
+    with pytest.raises(UsageError, match="requestId"):
+        labels_of(_Answers({"request": "r1", "label": 1}), "SELECT …")
