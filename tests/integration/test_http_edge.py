@@ -393,6 +393,16 @@ def test_endless_headers_are_refused(edge: EdgeInThread, flood: bytes) -> None:
         assert client.ends()
 
 
+# Why: C4. Trailers are headers that come after the body, so they may not be without end either.
+def test_endless_trailers_are_refused(edge: EdgeInThread) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
+    with edge.connect() as client:
+        client.send(head)
+        client.send(b"".join(b"x-%d: y\r\n" % i for i in range(200)))
+        assert client.answer().status == 431
+        assert client.ends()
+
+
 # Why: the same for the first line.
 def test_an_endless_url_is_refused(edge: EdgeInThread) -> None:
     with edge.connect() as client:

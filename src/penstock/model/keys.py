@@ -28,6 +28,7 @@ from penstock.model.values import AttributeValue, Item, Key
 HASH_SPACE = 1 << 32
 SURELY_SHORT = SORT_KEY_BYTES_MAX // 4  # So many characters have at most that many bytes, four for each.
 PREFIX_BYTES = 8  # space and hash: the unit in which unsynced writes are tracked.
+END = b"\0\0"  # Of a component.
 _PACK_PREFIX = struct.Struct(">II").pack
 _PACK_SPACE = struct.Struct(">I").pack
 
@@ -48,7 +49,7 @@ def escape(raw: bytes) -> bytes:
 def component(value: AttributeValue, type_: str) -> bytes:
     # Strings, which most keys are, without a call each.
     raw = value["S"].encode() if type_ == "S" else raw_component(value, type_)
-    return raw + b"\0\0" if b"\0" not in raw else escape(raw) + b"\0\0"
+    return raw + END if b"\0" not in raw else escape(raw) + END
 
 
 def hash_of(partition: bytes) -> int:

@@ -208,13 +208,14 @@ class Connection(asyncio.Protocol):
             self._headers_repeated += 1
             value = headers[name] + b"," + value
         headers[name] = value
-        if len(headers) + self._headers_repeated > self.edge.bounds.headers_max:
-            self._refusal = _HEAD_TOO_LARGE
-            raise _Refused
 
     def on_headers_complete(self) -> None:
         self._head_complete = True
         headers = self._headers
+        # Not at each header: what one segment holds of them is bounded by the segment.
+        if self._has_too_many_headers():
+            self._refusal = _HEAD_TOO_LARGE
+            raise _Refused
         length = headers.get(b"content-length", b"0")
         # Text of up to seven digits is below any bound worth setting, and the common case.
         if len(length) > 7 and int(length) > self.edge.bounds.body_bytes_max:
@@ -497,8 +498,12 @@ class Connection(asyncio.Protocol):
             self._partial_since = self.edge.tick
         if not self._head_complete:
             self._head_bytes += length
-            if self._head_bytes > self.edge.bounds.head_bytes_max:
-                self._refuse(_HEAD_TOO_LARGE)
+        # The second after the head too: trailers are headers.
+        if self._head_bytes > self.edge.bounds.head_bytes_max or self._has_too_many_headers():
+            self._refuse(_HEAD_TOO_LARGE)
+
+    def _has_too_many_headers(self) -> bool:
+        return len(self._headers) + self._headers_repeated > self.edge.bounds.headers_max
 
     def _pause_reading(self) -> None:
         if not self._paused and not self._closes:
