@@ -18,6 +18,8 @@ from penstock.errors import Corruption
 from penstock.lake.iceberg.local_files import local_path
 from penstock.lake.iceberg.warehouse import open_warehouse
 from penstock.lake.process import LakeProcess
+from penstock.sql.databases import Bounds, QueryError
+from penstock.sql.lake import open_lake
 from penstock.sql.service import start_lake
 
 
@@ -275,3 +277,21 @@ def test_a_full_disk_is_told_and_the_flow_resumes_when_there_is_room(
         assert followed.flow("first")[0] == "following"
     finally:
         followed.close()
+
+
+# Why: who has filled the disk asks what fills it. Only a query that must spill fails then, and says why.
+@pytest.mark.parametrize("leave_folder", [True, False])
+def test_queries_that_fit_in_memory_are_answered_on_a_full_disk(small_disk: Path, leave_folder: bool) -> None:
+    bounds = Bounds(memory_mb=60, spill_mb=1000, threads=1)
+    lake = open_lake(str(small_disk / "lake"), bounds)
+    if leave_folder:
+        lake.sql("SELECT 1")
+    _fill(small_disk)
+    if not leave_folder:
+        (small_disk / "lake" / "spill").write_text("")  # As where a folder cannot be made.
+    assert lake.sql("SELECT 1 AS one").rows() == [{"one": 1}]
+    with pytest.raises(QueryError, match="no room to spill to"):
+        lake.sql(
+            "SELECT i, md5(i::VARCHAR) FROM range(3000000) r(i) ORDER BY 2, 1 LIMIT 500000 OFFSET 1000000"
+        )
+    assert lake.sql("SELECT 1 AS one").rows() == [{"one": 1}]

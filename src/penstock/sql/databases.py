@@ -18,12 +18,13 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 import duckdb
+import orjson
 
 from penstock.errors import PenstockError
 from penstock.sql.names import literal, quote
@@ -54,7 +55,9 @@ class _Database:
 
     def __init__(self, limits: Bounds, spill: Path | None) -> None:
         if spill is not None:
-            spill.mkdir(parents=True, exist_ok=True)
+            # A query that fits in memory is answered on a full disk too; one that spills is told then.
+            with suppress(OSError):
+                spill.mkdir(parents=True, exist_ok=True)
         # DuckDB makes it when a query spills.
         folder = str((spill or Path(tempfile.gettempdir())) / f"query-{uuid.uuid4().hex}")
         self._remove_folder = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
@@ -224,9 +227,14 @@ class Reader:
         with self._lock:
             return self._opened().extract_statements(sql)
 
-    def tables(self, sql: str) -> set[str]:
+    def tree(self, sql: str) -> object:
+        """The syntax tree of one SELECT, or QueryError where it has none."""
         with self._lock:
-            return self._opened().get_table_names(sql, qualified=True)
+            [told] = self._opened().execute("SELECT json_serialize_sql($1::VARCHAR)", [sql]).fetchall()
+        tree = orjson.loads(told[0])
+        if tree["error"]:
+            raise QueryError(f"this is not a query: {tree['error_message']}")
+        return tree
 
     def _opened(self) -> duckdb.DuckDBPyConnection:
         if self._connection is None:

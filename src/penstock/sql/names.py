@@ -136,21 +136,6 @@ def _alias_follows(tokens: list[_Token], place: int) -> bool:
     return token.kind == "quoted" or (token.kind == "word" and token.upper not in _NO_ALIAS)
 
 
-def name_parts(text: str) -> list[str]:
-    """`"current".purchases AS x` as ["current", "purchases"]: the names at the beginning that dots join."""
-    parts: list[str] = []
-    for match in _TOKENS.finditer(text):
-        token = _Token(match.lastgroup or "", match[0], *match.span())
-        if token.kind == "space":
-            break
-        if token.text == ".":
-            continue
-        if token.name is None:
-            break
-        parts.append(token.name)
-    return parts
-
-
 def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 

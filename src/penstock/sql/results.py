@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import importlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -46,14 +47,35 @@ class Result:
         return _needed("polars").from_arrow(self.table)
 
     def rows(self) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = self.table.to_pylist()
+        with expressible(self.table):
+            rows: list[dict[str, Any]] = self.table.to_pylist()
         return rows
 
     def write(self, format_: str) -> bytes:
         """`csv`, `json` (one object a line), `arrow` (a stream) or `parquet`."""
         if format_ not in WRITERS:
             raise UsageError(f"no format {format_!r}; there are {', '.join(sorted(WRITERS))}")
-        return WRITERS[format_](self.table)
+        with expressible(self.table):
+            return WRITERS[format_](self.table)
+
+
+@contextmanager
+def expressible(table: pa.Table) -> Iterator[None]:
+    """Values of DuckDB that Python or a format has no form for (a date in the year 5877642) are told by column."""
+    try:
+        yield
+    except (OverflowError, pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
+        named = next((name for name in table.column_names if not _fits_python(table[name])), None)
+        column = "a column" if named is None else f"column {named}"
+        raise UsageError(f"{column} has no form in this answer: CAST it AS VARCHAR ({error})") from error
+
+
+def _fits_python(column: pa.ChunkedArray) -> bool:
+    try:
+        column.to_pylist()
+    except OverflowError:
+        return False
+    return True
 
 
 def _needed(library: str) -> Any:

@@ -28,7 +28,7 @@ from penstock.sql.asked import FOLDER_HEADER, told_folder
 from penstock.sql.curated import Curator
 from penstock.sql.databases import Bounds, QueryError
 from penstock.sql.lake import Lake
-from penstock.sql.results import Result, json_value
+from penstock.sql.results import Result, expressible, json_value
 from penstock.sql.session import QueryStopped
 
 ROWS_MAX = 10_000  # Where the request does not say: an answer that a page can show.
@@ -84,7 +84,8 @@ class SqlRoutes:
             "X-Penstock-Seconds": f"{result.seconds:.4f}",
         }
         if format_ == "json":
-            return Response(_as_object(result), headers=headers)
+            with expressible(result.table):
+                return Response(_as_object(result), headers=headers)
         body = result.write("json" if format_ == "lines" else format_)
         return Response(body, content_type=_TYPES[format_], headers=headers)
 

@@ -1,7 +1,7 @@
 """Queries over the lake: one SELECT, answered from the files of the tables that it names.
 
 Q1. One statement, and it reads: anything but SELECT (with its FROM, WITH, VALUES, DESCRIBE, SUMMARIZE, SHOW) and EXPLAIN
-    is refused before it is run.
+    is refused before it is run, and so are functions that reach beyond the tables (see statements).
 Q2. DuckDB may open the files of the tables that the query names, and its own spill folder (see databases, B1).
 Q3. Memory, threads, spilled bytes, rows and seconds are bounded. What passes a bound ends with an error that says so.
 Q4. The query sees each table at one snapshot, chosen before it runs.
@@ -23,12 +23,19 @@ import pyarrow as pa
 
 from penstock.lake.iceberg.planning import FilePlan
 from penstock.sql.databases import Bounds, Databases, QueryError, Reader
-from penstock.sql.names import literal, name_parts, quote, rewrite
+from penstock.sql.names import literal, quote, rewrite
 from penstock.sql.results import Result
 from penstock.sql.sources import Sources
+from penstock.sql.statements import forbidden, tables_in
 
 # DuckDB goes on with guesses among its own tables ("Did you mean pg_class?"), and knows nothing of the lake's.
 _MISSING_TABLE = re.compile(r'^Catalog Error: Table with name "?(.+?)"? does not exist')
+_SPACE = r"(?:\s|--[^\n]*\n|/\*.*?\*/)*"
+_PRAGMA = re.compile(_SPACE + r"PRAGMA\b", re.I | re.S)
+_EXPLAIN = re.compile(_SPACE + r"EXPLAIN\s*(?:ANALYZE\s+)?(?:VERBOSE\s+)?(?:\([^()]*\))?", re.I | re.S)
+# DuckDB lists those of its main schema, where nothing is.
+_SHOW_TABLES = re.compile(r"\s*SHOW\s+TABLES\s*;?\s*", re.I)
+_NO_ROOM = ("offload data block", "No space left", "temp_directory", "Failed to create directory")
 _READS = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 
 
@@ -63,9 +70,8 @@ class Questions:
         """`watch` is told how far the query is, 0 to 100, from another thread. `cancel(id_)` ends it."""
         limits = bounds or self.bounds
         began = time.monotonic()
-        rewritten = rewrite(sql)
-        self._check_reads(rewritten.sql)
-        views = self.sources.views(self._tables_in(rewritten.sql), rewritten.travels)
+        rewritten = rewrite("SHOW ALL TABLES" if _SHOW_TABLES.fullmatch(sql) else sql)
+        views = self.sources.views(tables_in(self._read(rewritten.sql)), rewritten.travels)
         try:
             with (
                 self._databases.lend(limits, views) as database,
@@ -82,8 +88,7 @@ class Questions:
     def tables_named(self, sql: str) -> list[tuple[str, str]]:
         """The tables that a query reads, also those at a moment."""
         rewritten = rewrite(sql)
-        self._check_reads(rewritten.sql)
-        named = self._tables_in(rewritten.sql) or []
+        named = tables_in(self._read(rewritten.sql)) or []
         views = {(travel.namespace, travel.view) for travel in rewritten.travels}
         return [pair for pair in named if pair not in views] + [
             (travel.namespace, travel.name) for travel in rewritten.travels
@@ -122,41 +127,29 @@ class Questions:
             if id_ is not None:
                 self._running.pop(id_, None)
 
-    def _check_reads(self, sql: str) -> None:
-        """Q1."""
+    def _read(self, sql: str) -> object:
+        """Q1. Its syntax tree."""
         try:
             statements = self._reader.statements(sql)
         except duckdb.Error as error:
             raise QueryError(_said(error)) from error
+        if [each.type for each in statements] == [duckdb.StatementType.CREATE, duckdb.StatementType.SELECT]:
+            raise QueryError("a PIVOT names its values here: PIVOT … ON column IN ('a', 'b') USING …")
         if len(statements) != 1:
             raise QueryError(f"one statement at a time; there are {len(statements)}")
-        if statements[0].type not in _READS:
-            kind = statements[0].type.name.replace("_", " ")
+        pragma = _PRAGMA.match(sql)  # DuckDB makes some of them into a SELECT.
+        if statements[0].type not in _READS or pragma:
+            kind = "PRAGMA" if pragma else statements[0].type.name.replace("_", " ")
             raise QueryError(
                 f"{kind} is not a query: the lake is read here, its tables are written by their sinks"
             )
-
-    def _tables_in(self, sql: str) -> list[tuple[str, str]] | None:
-        """The (namespace, name) pairs that a statement names; None where it may mean any of them."""
-        try:
-            names = self._reader.tables(sql)
-        except duckdb.PermissionException as error:
-            # It asks for a file or address by its name. Tables are asked for by theirs.
-            raise QueryError(_said(error)) from error
-        except duckdb.Error:
-            return None
-        # Sorted, so that the same query finds the database that it had (see databases, B3).
-        pairs = [_pair(name) for name in sorted(names)]
-        first = sql.lstrip().split(None, 1)[0].upper() if sql.strip() else ""
-        if first in ("SHOW", "DESCRIBE", "DESC", "SUMMARIZE", "EXPLAIN", "PRAGMA") and not pairs:
-            return None
-        return [pair for pair in pairs if pair is not None]
-
-
-def _pair(name: str) -> tuple[str, str] | None:
-    """DuckDB tells names quoted where they need it, and with their alias."""
-    parts = name_parts(name)
-    return (parts[-2], parts[-1]) if len(parts) >= 2 else None
+        asked = statements[0].query
+        explained = _EXPLAIN.match(asked) if statements[0].type == duckdb.StatementType.EXPLAIN else None
+        tree = self._reader.tree(asked[explained.end() :] if explained else asked)
+        reason = forbidden(tree)
+        if reason is not None:
+            raise QueryError(reason)
+        return tree
 
 
 class _Running:
@@ -246,6 +239,11 @@ def _run(
 def _said(error: BaseException) -> str:
     """DuckDB's own words, without what only its maintainers need."""
     text = str(error)
+    if any(said in text for said in _NO_ROOM):
+        return (
+            "the query needs more memory than it may use, and there is no room to spill to: the disk is full, or the "
+            f"bound on spilled bytes is reached: {text.splitlines()[0]}"
+        )
     if "Out of Memory" in text or "max_temp_directory_size" in text:
         return f"the query needs more memory than it may use: {text.splitlines()[0]}"
     return text

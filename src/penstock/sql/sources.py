@@ -14,12 +14,12 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 
-from penstock.errors import UsageError
+from penstock.errors import PenstockError, UsageError
 from penstock.lake.evolution import TEXT, Column
 from penstock.lake.iceberg.planning import FilePlan, Known, Planner
 from penstock.lake.progress import POSITION, decode
 from penstock.lake.rows import sequence_at
-from penstock.sql.names import Travel, quote
+from penstock.sql.names import Travel, literal, quote
 
 CURRENT, RAW, JOINED, QUARANTINE = "current", "raw", "joined", "quarantine"
 LISTED_MAX = 20
@@ -54,9 +54,20 @@ class Sources:
 
     def views(self, wanted: list[tuple[str, str]] | None, travels: Sequence[Travel]) -> list[View]:
         """The views of these names, of all tables where `wanted` is None, and those of moments."""
-        listed = self._names() if wanted is None else list(dict.fromkeys(wanted))
-        made = [view for pair in listed if (view := self._view(*pair)) is not None]
+        if wanted is None:
+            made = [self._readable_view(*pair) for pair in self._names()]
+        else:
+            found = [self._view(*pair) for pair in dict.fromkeys(wanted)]
+            made = [view for view in found if view is not None]
         return made + [self._at(travel) for travel in travels]
+
+    def _readable_view(self, namespace: str, name: str) -> View:
+        """For a list of all tables, which one that is damaged must not spoil: who reads that one is told."""
+        try:
+            found = self._view(namespace, name)
+        except PenstockError as error:
+            found = View(namespace, name, f"SELECT error({literal(str(error))}) AS unreadable")
+        return found or View(namespace, name, "SELECT error('the table has gone') AS unreadable")
 
     def _view(self, namespace: str, name: str) -> View | None:
         known = self._find(CURRENT if namespace == JOINED else namespace, name)
