@@ -47,7 +47,7 @@ class Bounds:
 
 
 _Engine: TypeAlias = tuple[int, int, int]  # What of the bounds a database is made with.
-_Key: TypeAlias = tuple[_Engine, tuple[tuple[str, str, str], ...]]
+_Key: TypeAlias = tuple[_Engine, tuple[tuple[str, str, str, tuple[str, str] | None], ...]]
 
 
 class _Database:
@@ -192,7 +192,7 @@ def _key(limits: Bounds, views: Sequence[View]) -> _Key | None:
     """None where rows were made for this query alone."""
     if any(view.rows is not None for view in views):
         return None
-    return _engine(limits), tuple((view.namespace, view.name, view.sql) for view in views)
+    return _engine(limits), tuple((view.namespace, view.name, view.sql, view.dead) for view in views)
 
 
 def _create(connection: duckdb.DuckDBPyConnection, view: View) -> None:
@@ -204,6 +204,9 @@ def _create(connection: duckdb.DuckDBPyConnection, view: View) -> None:
         connection.execute(f"CREATE VIEW {target} AS SELECT * FROM {quote(registered)}")
         return
     try:
+        if view.dead is not None:
+            name, rows = view.dead
+            connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {rows}")
         connection.execute(f"CREATE VIEW {target} AS {view.sql}")
     except duckdb.Error as error:
         raise QueryError(f"{view.namespace}.{view.name}: {error}") from error

@@ -20,7 +20,8 @@ from penstock.sql.databases import Bounds
 from penstock.sql.made_tables import write_into
 from penstock.sql.replay import replayed
 from penstock.sql.results import Result
-from penstock.sql.session import Questions, select
+from penstock.sql.selecting import select
+from penstock.sql.session import Questions
 from penstock.sql.sources import Sources
 
 
@@ -32,7 +33,7 @@ class Lake:
         self._clock = SystemClock()
         self.bounds = bounds or Bounds()
         self.planner = Planner(warehouse.catalog, warehouse.folder)
-        sources = Sources(self.planner, warehouse.names, select, self._replay)
+        sources = Sources(self.planner, warehouse.names, self._replay)
         spill = warehouse.folder / "spill" if warehouse.folder else Path(tempfile.gettempdir())
         self.questions = Questions(sources, spill, self.bounds)
 

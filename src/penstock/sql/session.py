@@ -21,9 +21,8 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from penstock.lake.iceberg.planning import FilePlan
 from penstock.sql.databases import Bounds, Databases, QueryError, Reader
-from penstock.sql.names import literal, quote, rewrite
+from penstock.sql.names import rewrite
 from penstock.sql.results import Result
 from penstock.sql.sources import Sources
 from penstock.sql.statements import forbidden, tables_in
@@ -247,31 +246,3 @@ def _said(error: BaseException) -> str:
     if "Out of Memory" in text or "max_temp_directory_size" in text:
         return f"the query needs more memory than it may use: {text.splitlines()[0]}"
     return text
-
-
-def select(plan: FilePlan) -> str:
-    """A SELECT of a table's rows from its files: columns by field id, deleted rows left out."""
-    names = ", ".join(quote(column.name) for column in plan.columns)
-    if not plan.clean and not plan.touched:
-        empty = ", ".join(f"CAST(NULL AS {column.type}) AS {quote(column.name)}" for column in plan.columns)
-        return f"SELECT {empty} WHERE false"
-    schema = ", ".join(
-        f"{column.id}: {{name: {literal(column.name)}, type: {literal(column.type)}, default_value: NULL}}"
-        for column in plan.columns
-    )
-    parts = []
-    if plan.clean:
-        parts.append(f"SELECT {names} FROM read_parquet([{_paths(plan.clean)}], schema = MAP {{{schema}}})")
-    if plan.touched:
-        parts.append(
-            f"SELECT {names} FROM read_parquet([{_paths(plan.touched)}], schema = MAP {{{schema}}}, "
-            "filename = true, file_row_number = true) AS rows ANTI JOIN "
-            "(SELECT regexp_replace(file_path, '^file:/*', '/') AS path, pos "
-            f"FROM read_parquet([{_paths(plan.deletes)}])) AS dead "
-            "ON rows.filename = dead.path AND rows.file_row_number = dead.pos"
-        )
-    return " UNION ALL ".join(parts)
-
-
-def _paths(paths: tuple[str, ...]) -> str:
-    return ", ".join(literal(path) for path in paths)

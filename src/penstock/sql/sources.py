@@ -20,6 +20,7 @@ from penstock.lake.iceberg.planning import FilePlan, Known, Planner
 from penstock.lake.progress import POSITION, decode
 from penstock.lake.rows import sequence_at
 from penstock.sql.names import Travel, literal, quote
+from penstock.sql.selecting import dead_rows, select
 
 CURRENT, RAW, JOINED, QUARANTINE = "current", "raw", "joined", "quarantine"
 LISTED_MAX = 20
@@ -34,23 +35,22 @@ class View:
     sql: str = ""
     paths: tuple[str, ...] = ()
     rows: pa.Table | None = None
+    dead: tuple[str, str] | None = None  # A temporary table that `sql` reads, and the SELECT that fills it.
 
 
 Replay = Callable[[FilePlan, FilePlan | None, Sequence[Column], str], pa.Table]
 
 
 class Sources:
-    """`names` lists the lake's tables; `select` writes a plan as SQL; `replay` makes current from raw."""
+    """`names` lists the lake's tables; `replay` makes current from raw."""
 
     def __init__(
         self,
         planner: Planner,
         names: Callable[[], list[tuple[str, str]]],
-        select: Callable[[FilePlan], str],
         replay: Replay,
     ) -> None:
-        self._planner, self._names = planner, names
-        self._select, self._replay = select, replay
+        self._planner, self._names, self._replay = planner, names, replay
 
     def views(self, wanted: list[tuple[str, str]] | None, travels: Sequence[Travel]) -> list[View]:
         """The views of these names, of all tables where `wanted` is None, and those of moments."""
@@ -64,20 +64,23 @@ class Sources:
     def _readable_view(self, namespace: str, name: str) -> View:
         """For a list of all tables, which one that is damaged must not spoil: who reads that one is told."""
         try:
-            found = self._view(namespace, name)
+            found = self._view(namespace, name, by_number=False)  # A temporary table would be listed too.
         except PenstockError as error:
             found = View(namespace, name, f"SELECT error({literal(str(error))}) AS unreadable")
         return found or View(namespace, name, "SELECT error('the table has gone') AS unreadable")
 
-    def _view(self, namespace: str, name: str) -> View | None:
+    def _view(self, namespace: str, name: str, *, by_number: bool = True) -> View | None:
         known = self._find(CURRENT if namespace == JOINED else namespace, name)
         if known is None:
             return None  # A common table expression, or a mistake, which DuckDB finds.
         plan = self._planner.plan(known)
-        sql = self._select(plan)
+        dead = (quote(f"deleted from {namespace}.{name}"), dead_rows(plan)) if plan.touched else None
+        if not by_number:
+            dead = None
+        sql = select(plan, dead[0] if dead else None)
         if namespace == JOINED:
             sql = _joined(plan, sql)
-        return View(namespace, name, sql, plan.paths)
+        return View(namespace, name, sql, plan.paths, dead=dead)
 
     def _find(self, namespace: str, name: str) -> Known | None:
         """DuckDB takes names in any case, so that a second look ignores it."""
@@ -109,7 +112,7 @@ class Sources:
             snapshot = known.snapshot_at(moment_us)
             if snapshot is not None:
                 plan = self._planner.plan(known, snapshot)
-                return View(travel.namespace, travel.view, self._select(plan), plan.paths)
+                return View(travel.namespace, travel.view, select(plan), plan.paths)
             return self._replayed(travel, known, sequence_at(moment_us + 1), "commit_time")
         if not travel.value.isdigit():
             raise UsageError(f"{travel.value!r} is not a sequence number")
@@ -121,7 +124,7 @@ class Sources:
                 f"{travel.namespace}.{travel.name} keeps no version {travel.value}; see penstock lake snapshots"
             )
         plan = self._planner.plan(known, int(travel.value))
-        return View(travel.namespace, travel.view, self._select(plan), plan.paths)
+        return View(travel.namespace, travel.view, select(plan), plan.paths)
 
     def _replayed(self, travel: Travel, known: Known, sequence: str, by: str) -> View:
         """V3. `sequence` bounds what was known; for raw it is a filter, for current a replay."""
@@ -136,7 +139,7 @@ class Sources:
                 )
         plan = self._planner.plan(raw)
         if travel.namespace == RAW:
-            sql = f"SELECT * FROM ({self._select(plan)}) WHERE sequence <= '{sequence}'"
+            sql = f"SELECT * FROM ({select(plan)}) WHERE sequence <= '{sequence}'"
             return View(RAW, travel.view, sql, plan.paths)
         refused = self._planner.find(QUARANTINE, travel.name)
         refused_plan = self._planner.plan(refused) if refused is not None else None

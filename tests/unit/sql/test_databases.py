@@ -112,3 +112,24 @@ def test_many_threads_ask_at_once(tmp_path: Path) -> None:
             )
         )
     assert answers == [[{"n": 7 + n}] for n in range(24)]
+
+
+# Why: the files stay the same when a commit only deletes, and a kept database still has the rows.
+def test_rows_that_were_deleted_since_are_not_answered(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    for at in range(6):
+        shop.put("c1", at)
+    shop.pass_time()
+    sink = shop.sink()
+    shop.drain(sink)
+    for left in range(5, 1, -1):
+        shop.delete("c1", left)
+        shop.drain(sink)
+        for source in ("current", "joined"):
+            counted = f"SELECT count(*) AS n FROM {source}.{TABLE}"
+            for _ in range(2):
+                assert shop.lake.sql(counted).rows() == [{"n": left}]
+    both = f"SELECT count(*) AS n FROM current.{TABLE} JOIN joined.{TABLE} AS j USING (_key)"
+    assert shop.lake.sql(both).rows() == [{"n": 2}]
+    listed = shop.lake.sql("SHOW TABLES").rows()
+    assert {row["schema"] for row in listed} == {"current", "raw"}
