@@ -10,7 +10,9 @@ G3. A read is a generator that yields between slices, so that one long page neve
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Generator, Iterator
+from itertools import accumulate, islice
 from typing import Protocol
 
 import msgspec
@@ -20,6 +22,7 @@ from penstock.limits import PAGE_BYTES_MAX
 from penstock.model import items
 from penstock.model.values import Item
 
+JOINED_RECORDS = 512  # Joined at once, in loops that are C's; about a fifth of a millisecond.
 SLICE_RECORDS = 64  # About half a millisecond of parsing and filtering records of 1 KB.
 
 
@@ -91,16 +94,23 @@ def _join_page(
     parts: list[bytes] = []
     bytes_read = scanned = 0
     last: Item | None = None
-    most = limit if limit is not None else -1
-    size_of, header = items.size_of, items.HEADER_BYTES
-    for _, record in records:
-        scanned += 1
-        bytes_read += size_of(record)
-        if not counting:
-            parts.append(record[header:])
-        if scanned == most or bytes_read >= PAGE_BYTES_MAX:
-            last = items.decode(record)
+    header = items.HEADER_BYTES
+    while last is None:
+        at_once = JOINED_RECORDS if limit is None else min(JOINED_RECORDS, limit - scanned)
+        held = [record for _, record in islice(records, at_once)]
+        if not held:
             break
-        if scanned % 2048 == 0:
+        sizes = items.sizes_of(held)
+        bytes_before, bytes_read = bytes_read, bytes_read + sum(sizes)
+        if bytes_read >= PAGE_BYTES_MAX:
+            ends = list(accumulate(sizes, initial=bytes_before))
+            until = bisect_left(ends, PAGE_BYTES_MAX)  # With the record that reaches it (G1).
+            held, bytes_read = held[:until], ends[until]
+        scanned += len(held)
+        if scanned == limit or bytes_read >= PAGE_BYTES_MAX:
+            last = items.decode(held[-1])
+        if not counting:
+            parts += [record[header:] for record in held]
+        if len(held) == JOINED_RECORDS:
             yield
     return Page(parts, scanned, scanned, bytes_read, [], last)

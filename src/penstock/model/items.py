@@ -10,6 +10,7 @@ I2. The size is computed once, when the item is written; paging and capacity nev
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import cast
 
 import orjson
@@ -35,6 +36,10 @@ def encode_measured(item: Item) -> bytes:
 def size_of(record: bytes) -> int:
     size: int = _unpack_size(record, 2)[0]
     return size
+
+
+def sizes_of(records: Sequence[bytes]) -> list[int]:
+    return [_unpack_size(record, 2)[0] for record in records]
 
 
 def json_of(record: bytes) -> bytes:
