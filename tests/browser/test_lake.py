@@ -72,6 +72,14 @@ def test_a_question_is_saved_and_dropped(looker: Looker) -> None:
         expect(page.locator("#kept")).to_contain_text("None yet")
 
 
+# Why: what a table costs to read is in its files: many small ones are a reason to compact.
+def test_a_table_lists_its_files(looker: Looker) -> None:
+    with looker.page("/lake/tables/current/Purchases") as page:
+        files = page.get_by_role("region", name="Files").locator("tbody tr")
+        expect(files.first).to_contain_text(".parquet")
+        expect(files.first).to_contain_text("KB")
+
+
 # Why: what the table said then is one click away from what it says now.
 def test_a_snapshot_can_be_asked(looker: Looker) -> None:
     with looker.page("/lake/tables/current/Purchases") as page:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import importlib
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 
 from penstock.app.application import App
 from penstock.connect.client import Client
 from penstock.connect.urls import connect
+from penstock.errors import UsageError
 from penstock.models.artifacts import ArtifactFolder
 from penstock.models.registry import Registry
 from penstock.run.app_files import APP_FILE, find_app_file, load_app
 from penstock.run.state import read_picture, running_pid
 
 USUAL = "http://127.0.0.1:8000"
+OWNER = "OWNER"  # What every data directory of ours has.
+_CONNECT_S = 1.0
 
 AppFile = Annotated[
     Path | None,
@@ -67,18 +72,37 @@ Endpoint = Annotated[
     str | None,
     typer.Option(
         "--url",
-        help="file:./data, http://127.0.0.1:8000 or aws:REGION; what `up` runs on --data, where it is not said.",
+        help="file:./data, http://127.0.0.1:8000 or aws:REGION; what `up` runs on --data, or --data itself, where it is not said.",
     ),
 ]
 
 
 def endpoint(url: str | None, data: Path) -> str:
-    """The tables that a command means: those named, or of the application that runs on the data directory, or the usual port's."""
+    """The tables that a command means: those named; of the application that runs on the data directory; what serves at the
+    usual port; or the data directory itself, where nothing runs."""
     if url is not None:
         return url
     picture = read_picture(data) if running_pid(data) is not None else None
     places = [each.addresses.get("api") for each in picture.processes] if picture is not None else []
-    return next((each for each in places if each), USUAL)
+    running = next((each for each in places if each), None)
+    if running is not None:
+        return running
+    if (data / OWNER).exists():
+        return f"file:{data}"
+    if not _answers(USUAL):
+        raise UsageError(
+            f"nothing runs on {data}/, nor at {USUAL}: `penstock up` starts an application, --data and --url say where else"
+        )
+    return USUAL
+
+
+def _answers(url: str) -> bool:
+    parts = urlsplit(url)
+    try:
+        with socket.create_connection((parts.hostname, parts.port or 80), _CONNECT_S):
+            return True
+    except OSError:
+        return False
 
 
 def data_folder(url: str, data: Path) -> Path:

@@ -121,4 +121,17 @@ class LakePages:
             return self._pages.show(
                 request, "missing.html", problem.status or 502, what=str(problem), back="/lake"
             )
-        return self._pages.show(request, "lake_table.html", table=summary(namespace, name, metadata))
+        told = summary(namespace, name, metadata)
+        return self._pages.show(
+            request, "lake_table.html", table=told, files=await self._files(namespace, name, told["location"])
+        )
+
+    async def _files(self, namespace: str, name: str, location: str) -> dict[str, Any] | None:
+        """None where they cannot be told: a damaged manifest must not hide the table's columns and snapshots."""
+        try:
+            held = await self._lake.files(namespace, name)
+        except LakeProblem:
+            return None
+        return held | {
+            "files": [each | {"name": each["path"].removeprefix(f"{location}/")} for each in held["files"]]
+        }

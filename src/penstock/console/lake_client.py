@@ -28,6 +28,7 @@ class LakeProblem(PenstockError):
 
 class LakeClient:
     def __init__(self, url: str | None) -> None:
+        self.asked = 0  # Queries since the start.
         self._url = url
         self._place = urlsplit(url or "")
         self._asking = ThreadPoolExecutor(THREADS, "penstock-console-lake")
@@ -37,6 +38,7 @@ class LakeClient:
     async def ask(
         self, sql: str, *, id_: str | None = None, rows_max: int = 1000, format_: str = "json"
     ) -> bytes:
+        self.asked += 1
         asked = {"sql": sql, "format": format_, "rows_max": rows_max} | ({"id": id_} if id_ else {})
         return await self._send(self._asking, "POST", "/sql", orjson.dumps(asked), WAIT_S)
 
@@ -57,6 +59,9 @@ class LakeClient:
         path = f"/v1/namespaces/{quote(namespace, safe='')}/tables/{quote(name, safe='')}"
         metadata: dict[str, Any] = (await self.look(path))["metadata"]
         return metadata
+
+    async def files(self, namespace: str, name: str) -> dict[str, Any]:
+        return await self.look(f"/files/{quote(namespace, safe='')}/{quote(name, safe='')}")
 
     async def tables(self) -> list[tuple[str, str]]:
         found: list[tuple[str, str]] = []

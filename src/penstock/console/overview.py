@@ -91,6 +91,7 @@ class OverviewPages:
             "lake": float(sum(flow["rows"] for flow in flows)),
             "answers": float(sum(each["answers"] or 0 for each in predictors)),
             "handled": float(sum(each.handled for each in consumers)),
+            "asked": float(self._lake.asked),
         }
         behind = [flow["behind_s"] for flow in flows if flow["behind_s"] is not None]
         return {

@@ -40,6 +40,7 @@ from penstock.lake.writer_lock import WriterLock
 from penstock.ports import Clock
 
 _DISCOVER_S = 5.0
+_FILES_TOLD_MAX = 200
 _OWN_TABLES = "penstock_"  # The product's own bookkeeping does not belong into the lake.
 _log = logging.getLogger("penstock.lake")
 
@@ -195,8 +196,20 @@ class LakeProcess:
             Route("POST", "/lake/{table}/anew", self._anew),
             Route("POST", "/lake/{table}/{verb}", self._maintain),
             Route("GET", "/status", lambda _: json_response(self.status())),
+            Route("GET", "/files/{namespace}/{table}", self._files),
             Route("GET", "/healthz", self._health),
         ]
+
+    def _files(self, request: Request) -> Response:
+        """What a table's latest snapshot consists of; the largest, where they are many."""
+        namespace, name = request.parts["namespace"], request.parts["table"]
+        found = self.warehouse.find(namespace, name)
+        if found is None:
+            raise HttpError(404, f"no table {namespace}.{name}")
+        files = found.files()
+        return json_response(
+            {"count": len(files), "files": [asdict(each) for each in files[:_FILES_TOLD_MAX]]}
+        )
 
     def _maintain(self, request: Request) -> Response:
         """`compact`, `expire`, `rebuild`: done on the table's writer, between two commits."""

@@ -20,11 +20,12 @@ import uvloop
 
 from penstock.app.application import App
 from penstock.connect.client import Client
+from penstock.connect.http import NoAnswer
 from penstock.connect.json_caller import JsonCaller
 from penstock.connect.ownership import Claim, claim_directory
 from penstock.connect.urls import connect
 from penstock.database.open import ServedDatabase, open_database
-from penstock.errors import UsageError
+from penstock.errors import PenstockError, UsageError
 from penstock.metrics.registry import Registry
 from penstock.run.app_files import load_app
 from penstock.run.declared_tables import ensure_tables, tables_of
@@ -136,7 +137,12 @@ async def _run_app(running: Running) -> None:
     client = _client(running)
     try:
         making = asyncio.create_task(asyncio.to_thread(_make_tables, running, client))
-        await _first(making, running.stop)
+        try:
+            await _first(making, running.stop)
+        except NoAnswer as error:
+            raise PenstockError(
+                f"no tables answer at {running.settings.api_url}, where --store says that they are: {error}"
+            ) from error
         if running.stop.is_set():
             return
         addresses = {"api": running.settings.api_url}

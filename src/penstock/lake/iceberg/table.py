@@ -104,6 +104,14 @@ class Size:
 
 
 @dataclass(frozen=True)
+class File:
+    path: str
+    kind: str  # data or deletes
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True)
 class Version:
     version: int
     committed: str
@@ -329,6 +337,18 @@ class IcebergTable:
         rows = sum(file.record_count for file in data) - sum(file.record_count for file in deletes)
         size = sum(file.file_size_in_bytes for file in [*data, *deletes])
         return Size(rows, len(data), len(deletes), size)
+
+    def files(self) -> list[File]:
+        """The latest snapshot's, largest first."""
+        kinds = {"data": self.data, "deletes": self.deletes}
+        found = [
+            File(
+                each.data_file.file_path, kind, each.data_file.record_count, each.data_file.file_size_in_bytes
+            )
+            for kind, entries in kinds.items()
+            for each in entries.values()
+        ]
+        return sorted(found, key=lambda each: (-each.bytes, each.path))
 
     def versions(self) -> list[Version]:
         """Kept snapshots, the newest first."""
