@@ -19,6 +19,7 @@ from tests.lake_setup import TABLE, Shop
 
 from penstock.lake.catalog_rest import CatalogRoutes
 from penstock.lake.listener import Listener
+from penstock.lake.upkeep import compact_now
 
 
 class Served:
@@ -94,6 +95,41 @@ def test_duckdb_attaches_reads_and_writes(served: Served, tmp_path: Path) -> Non
     assert served.shop.lake.sql("SELECT text FROM mine.notes ORDER BY id").rows() == [
         {"text": "one"}, {"text": "two"},
     ]  # fmt: skip
+
+
+# Why: what others read must be what we answer, while deletes lie beside the files and after they are written into them.
+def test_other_readers_and_ours_agree_after_deletes_and_after_compaction(
+    served: Served, tmp_path: Path
+) -> None:
+    database = _duckdb(tmp_path / "duckdb")
+    shop = served.shop
+
+    def answers() -> list[list[tuple[object, ...]]]:
+        # Their engine keeps what it has read of a catalogue while it is attached.
+        database.execute(
+            f"ATTACH '' AS lake (TYPE iceberg, ENDPOINT '{served.url}', AUTHORIZATION_TYPE 'none')"
+        )
+        picked = "SELECT _key, amount FROM {} ORDER BY _key"
+        theirs = database.execute(picked.format(f'lake."current".{TABLE}')).fetchall()
+        database.execute("DETACH lake")
+        table = served.client().load_table(f"current.{TABLE}")
+        frame = polars.scan_iceberg(table).select("_key", "amount").sort("_key").collect()
+        ours = shop.lake.sql(picked.format(f"current.{TABLE}")).rows()
+        return [theirs, frame.rows(), [(row["_key"], row["amount"]) for row in ours]]
+
+    for turn in range(4):
+        for at in range(0, 50, 7):
+            shop.put(f"c{at % 3}", at, amount={"N": f"{turn}.25"})
+        shop.delete(f"c{turn % 3}", turn + 3)
+        shop.drain(served.sink)
+    table = served.sink.current.table
+    assert len(table.deletes) > 3
+    theirs, polars_rows, ours = answers()
+    assert theirs == polars_rows == ours
+    assert {key for key, _ in ours} == set(shop.items())
+    assert compact_now(served.sink)
+    assert (len(table.data), len(table.deletes)) == (1, 0)
+    assert answers() == [ours] * 3
 
 
 # Why: the client that most people write with; two writers of one snapshot must not both win.

@@ -58,7 +58,7 @@ class CatalogRoutes:
                 _TABLE,
                 lambda r: json_response(calls.commit_table(_namespace(r), r.parts["table"], r.json())),
             ),
-            ("DELETE", _TABLE, lambda r: _empty(lambda: calls.drop_table(_namespace(r), r.parts["table"]))),
+            ("DELETE", _TABLE, lambda r: _empty(lambda: self._drop(r))),
             ("POST", _TABLE + "/metrics", lambda r: Response(status=204)),
             (
                 "POST",
@@ -68,6 +68,10 @@ class CatalogRoutes:
             ("POST", "/v1/tables/rename", lambda r: _empty(lambda: calls.rename_table(r.json()))),
             ("POST", "/v1/transactions/commit", lambda r: _empty(lambda: calls.commit_transaction(r.json()))),
         ]
+
+    def _drop(self, request: Request) -> None:
+        purge = request.query.get("purgeRequested", "false").lower() == "true"
+        self._calls.drop_table(_namespace(request), request.parts["table"], purge=purge)
 
     def _config(self, _: Request) -> Response:
         endpoints = [f"{method} {path.replace('/v1/', '/v1/{prefix}/')}" for method, path, _ in self._table()]

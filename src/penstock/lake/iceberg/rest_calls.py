@@ -9,6 +9,7 @@ R3. A transaction over several tables commits all or none (see catalog, G3).
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,7 @@ from pyiceberg.table import CommitTableRequest, Table
 from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.sorting import UNSORTED_SORT_ORDER
 from pyiceberg.table.update import (
+    AssertCreate,
     RemovePropertiesUpdate,
     RemoveSnapshotRefUpdate,
     SetLocationUpdate,
@@ -154,10 +156,25 @@ class RestCalls:
         with _translated():
             return _loaded(self._catalog.load_table((namespace, name)))
 
-    def drop_table(self, namespace: str, name: str) -> None:
+    def drop_table(self, namespace: str, name: str, *, purge: bool = False) -> None:
+        """Its files stay unless the caller asks for a purge."""
         self._check_writable(namespace, name)
         with _translated():
+            root = self._catalog.load_table((namespace, name)).location()
             self._catalog.drop_table((namespace, name))
+        if purge:
+            self._remove(Path(local_path(root)).resolve())
+
+    def _remove(self, root: Path) -> None:
+        """What lies in a dropped table's folder; nothing where another table's does too (one that took its old name)."""
+        if not root.is_relative_to(self._catalog.folder) or root == self._catalog.folder:
+            return
+        for namespace in self._catalog.list_namespaces():
+            for identifier in self._catalog.list_tables(namespace):
+                path = Path(local_path(self._catalog.pointer(identifier))).resolve()
+                if path.is_relative_to(root):
+                    return
+        shutil.rmtree(root, ignore_errors=True)
 
     def register_table(self, namespace: str, body: Mapping[str, Any]) -> dict[str, Any]:
         name, location = body.get("name"), body.get("metadata-location")
@@ -212,6 +229,11 @@ class RestCalls:
                 self._check_inside(update.location)
             if namespace[0] in SINK_NAMESPACES and not _is_harmless(update):
                 self._check_writable(namespace[0], asked.identifier.name)
+        made = any(isinstance(each, AssertCreate) for each in asked.requirements)
+        if not made and not self._catalog.table_exists((namespace[0], asked.identifier.name)):
+            raise RestError(
+                404, "NoSuchTableException", f"Table does not exist: {namespace[0]}.{asked.identifier.name}"
+            )
         return TableCommit((namespace[0], asked.identifier.name), asked.requirements, asked.updates)
 
     # -- R1, R2 --
