@@ -3,7 +3,8 @@
     DIR/orders/year=2026/month=11/a.parquet      → crawled.orders, with columns year and month
     DIR/visits.csv                               → crawled.visits
 
-Z1. A table is a folder below DIR, or a file in DIR itself. CSV, JSON lines and Parquet, also gzipped, may be mixed.
+Z1. A table is a folder below DIR, or a file in DIR itself. CSV, JSON (one object a line, or one array) and Parquet, also
+    gzipped, may be mixed.
 Z2. A file is landed once: the table's properties say which file, in which version, became which data file. A file that
     has changed replaces its rows; all files of a table land in one commit.
 Z3. Types are unified over the files (an integer here and a decimal there is a double). A file whose types do not fit the
@@ -13,6 +14,7 @@ Z3. Types are unified over the files (an integer here and a decimal there is a d
 from __future__ import annotations
 
 import gzip
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +32,7 @@ from penstock.lake.iceberg.table import Commit
 from penstock.lake.iceberg.warehouse import Warehouse
 
 NAMESPACE, LANDED = "crawled", "penstock.landed"
+_NO_PARTITION = "__HIVE_DEFAULT_PARTITION__"  # How Hive and Spark write a folder of nulls.
 FILES_MAX = 10_000  # Of one table: the list stands in its metadata.
 _KINDS = {
     ".csv": "csv",
@@ -150,34 +153,56 @@ def _read(path: Path) -> pa.Table:
         return pyarrow.parquet.ParquetFile(path).read()
     with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
         if kind == "json":
-            return pyarrow.json.read_json(file)
+            return _read_json(file.read())
         tabs = ".tsv" in [suffix.lower() for suffix in path.suffixes]
-        return pyarrow.csv.read_csv(
+        rows = pyarrow.csv.read_csv(
             file,
             parse_options=pyarrow.csv.ParseOptions(delimiter="\t" if tabs else ",", newlines_in_values=True),
         )
+    # What is no UTF-8 is read as bytes, and would make bytes of the other files' text.
+    coded = next((field.name for field in rows.schema if pa.types.is_binary(field.type)), None)
+    if coded is not None:
+        raise ValueError(f"column {coded} is not UTF-8 text")
+    return rows
+
+
+def _read_json(text: bytes) -> pa.Table:
+    """One object a line, or one array of objects."""
+    text = text.removeprefix(b"\xef\xbb\xbf").strip()
+    if not text.startswith(b"["):
+        return pyarrow.json.read_json(io.BytesIO(text))
+    objects = orjson.loads(text)
+    if not all(isinstance(each, dict) for each in objects):
+        raise ValueError("the array holds other things than objects")
+    return pa.Table.from_pylist(objects)
 
 
 def _with_partitions(rows: pa.Table, file: _File) -> pa.Table:
+    # SQL takes names in any case.
+    names = [name.lower() for name in rows.column_names]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"column {twice} stands in it twice")
     rows = rows.select([name for name in rows.column_names if name not in file.partitions])
     for name, value in file.partitions.items():
-        whole = value.isascii() and value.isdigit()
-        column = pa.array(
-            [int(value) if whole else value] * rows.num_rows, pa.int64() if whole else pa.string()
-        )
-        rows = rows.append_column(name, column)
+        rows = rows.append_column(name, _repeated(value, rows.num_rows))
     return _stored_types(rows)
 
 
+def _repeated(value: str, count: int) -> pa.Array:
+    if value == _NO_PARTITION:
+        return pa.nulls(count)
+    whole = value.isascii() and value.isdigit()
+    return pa.array([int(value) if whole else value] * count, pa.int64() if whole else pa.string())
+
+
 def _stored_types(rows: pa.Table) -> pa.Table:
-    """Types that Iceberg has: nulls are text until something else is seen, times are in microseconds."""
+    """Types that Iceberg has. Nulls stay without a type: they say nothing about the other files' values."""
     fields = [pa.field(field.name, _stored(field.type)) for field in rows.schema]
     return rows.cast(pa.schema(fields))
 
 
 def _stored(type_: pa.DataType) -> pa.DataType:
-    if pa.types.is_null(type_):
-        return pa.string()
     if pa.types.is_timestamp(type_):
         return pa.timestamp("us", tz="UTC" if type_.tz else None)
     if pa.types.is_time(type_):
@@ -198,7 +223,10 @@ def _unified(schemas: list[pa.Schema]) -> pa.Schema:
         for each in schema:
             held = types.get(each.name)
             types[each.name] = each.type if held is None else _wider(held, each.type)
-    return pa.schema(list(types.items()))
+    # Where no file has a value, text takes what will come.
+    return pa.schema(
+        [(name, pa.string() if pa.types.is_null(type_) else type_) for name, type_ in types.items()]
+    )
 
 
 def _wider(left: pa.DataType, right: pa.DataType) -> pa.DataType:

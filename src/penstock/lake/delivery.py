@@ -63,6 +63,12 @@ class Spool:
                 "CREATE TABLE IF NOT EXISTS seen (delivery TEXT, id TEXT, at_us INTEGER, "
                 "PRIMARY KEY (delivery, id)) WITHOUT ROWID;"
             )
+            # A spool that is made anew goes on above every number that a table may hold, or Y3 would clear its records.
+            database.execute(
+                "INSERT INTO sqlite_sequence (name, seq) SELECT 'record', ? "
+                "WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'record')",
+                (clock.now_us(),),
+            )
 
     def _connect(self) -> sqlite3.Connection:
         database = sqlite3.connect(self._path, timeout=10)

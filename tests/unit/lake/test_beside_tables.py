@@ -168,3 +168,63 @@ def test_crawled_files_land_once_and_changes_replace(tmp_path: Path) -> None:
         {"id": 2, "amount": None, "year": 2026, "more": None},
         {"id": 4, "amount": 9.0, "year": None, "more": True},
     ]
+
+
+CRAWLED = {
+    "empty.csv": (b"", "Empty CSV file"),
+    "blank.csv": (b"\n\n", "Empty CSV file"),
+    "header.csv": (b"id,name\n", ""),
+    "bom.csv": (b"\xef\xbb\xbfid,name\n1,x\n", ""),
+    "latin.csv": ("id,name\n2,\xe9\n".encode("latin-1"), "column name is not UTF-8 text"),
+    "ragged.csv": (b"id,name\n1,2,3\n", "Expected 2 columns, got 3"),
+    "twice.csv": (b"id,ID\n1,2\n", "column id stands in it twice"),
+    "ok.csv.gz": (gzip.compress(b"id,name\n4,z\n"), ""),
+    "junk.csv.gz": (b"\x1f\x8b junk", "Compressed file ended"),
+    "cut.csv.gz": (gzip.compress(b"id,name\n3,y\n")[:-6], "Compressed file ended"),
+    "empty.jsonl": (b"", "Empty JSON file"),
+    "bom.jsonl": (b'\xef\xbb\xbf{"id":5}\n', ""),
+    "nulls.jsonl": (b'{"id":null,"name":null}\n', ""),
+    "broken.jsonl": (b'{"id":5}\n{"id":', "JSON parse error"),
+    "mixed.jsonl": (b'{"id":8}\n{"id":"nine"}\n', "JSON parse error"),
+    "array.json": (b'[{"id":6},{"id":7,"name":"q"}]', ""),
+    "numbers.json": (b"[1, 2]", "other things than objects"),
+    "nested.jsonl": (b'{"id":10,"o":{"a":1,"b":[1,2]}}\n', ""),
+    "empty.parquet": (b"", "0 bytes"),
+    "year=2026/month=11/part.csv": (b"id,name\n11,x\n", ""),
+    "year=2026/month=__HIVE_DEFAULT_PARTITION__/part.csv": (b"id,name\n12,x\n", ""),
+}
+
+
+# Why: folders of files hold all of this, and one bad file must spoil neither the others nor their types.
+def test_odd_files_are_landed_or_told_one_by_one(tmp_path: Path) -> None:
+    files, shop = tmp_path / "files", Shop(tmp_path / "lake")
+    for name, (content, _) in CRAWLED.items():
+        path = files / "t" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    [found], unknown = crawl(shop.warehouse, files)
+    told = {name.removeprefix("t/"): reason for name, reason in found.unreadable.items()}
+    assert not unknown
+    for name, (_, reason) in CRAWLED.items():
+        assert (name in told) == bool(reason), name
+        assert reason in told.get(name, ""), name
+    rows = shop.lake.sql("SELECT id, name, month FROM crawled.t ORDER BY id NULLS LAST").rows()
+    assert [row["id"] for row in rows] == [1, 4, 5, 6, 7, 10, 11, 12, None]
+    assert [row["month"] for row in rows] == [None] * 6 + [11, None, None]
+    assert rows[0]["name"] == "x"
+    [again], _ = crawl(shop.warehouse, files)
+    assert (again.landed, len(again.unreadable)) == ([], len(told))
+
+
+# Why: the table remembers the last number; a spool that begins at one again would be cleared unread.
+def test_deliveries_go_on_after_their_spool_was_lost(tmp_path: Path) -> None:
+    shop, clock = Shop(tmp_path), ManualClock()
+    for turn in range(2):
+        spool = Spool(tmp_path, clock)
+        DeliveryStream("clicks", spool).put_batch([{"n": turn * 3 + each} for each in range(3 - turn)])
+        DeliveryWriter(shop.warehouse, Delivery("clicks"), spool).flush()
+        for path in tmp_path.glob("deliveries.sqlite*"):
+            path.unlink()
+        clock.advance(1)
+    rows = shop.lake.sql("SELECT n FROM deliveries.clicks ORDER BY n").rows()
+    assert [int(row["n"]) for row in rows] == [0, 1, 2, 3, 4]
