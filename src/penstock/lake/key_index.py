@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 Hashes: TypeAlias = npt.NDArray[np.uint64]  # One row of two for each key.
+Rows: TypeAlias = npt.NDArray[np.int64]  # Row numbers of a file, ascending.
 _DIGEST = 16
 
 
@@ -30,6 +31,7 @@ class _FileKeys:
     low: npt.NDArray[np.uint64]
     row: npt.NDArray[np.uint32]
     dead: npt.NDArray[np.bool_]  # By row number.
+    dead_count: int
 
 
 def join_hashes(parts: Sequence[Hashes]) -> Hashes:
@@ -51,6 +53,7 @@ class KeyIndex:
             np.ascontiguousarray(hashes[order, 1]),
             order.astype(np.uint32),
             flags,
+            int(flags.sum()),
         )
 
     def remove(self, path: str) -> None:
@@ -58,22 +61,25 @@ class KeyIndex:
 
     def kill(self, found: dict[str, list[int]]) -> None:
         for path, rows in found.items():
-            self._files[path].dead[rows] = True
+            file = self._files[path]
+            file.dead[rows] = True
+            file.dead_count = int(file.dead.sum())
 
     def find(self, hashes: Hashes) -> dict[str, list[int]]:
         """The live rows of these keys, by file."""
         found: dict[str, list[int]] = {}
         if not len(hashes):
             return found
+        # In order, so that neighbours are looked for in the same part of each file.
+        hashes = hashes[np.argsort(hashes[:, 0])]
         for path, file in self._files.items():
             rows = _rows_in(file, hashes)
             if rows:
                 found[path] = rows
         return found
 
-    def dead_rows(self, path: str) -> Sequence[int]:
-        rows: list[int] = np.flatnonzero(self._files[path].dead).tolist()
-        return rows
+    def dead_rows(self, path: str) -> Rows:
+        return np.flatnonzero(self._files[path].dead)
 
     def hashes_of(self, path: str) -> Hashes:
         """A file's keys by row number, as they were added."""
@@ -85,10 +91,10 @@ class KeyIndex:
     def counts(self, path: str) -> tuple[int, int]:
         """Rows, and how many of them are dead."""
         file = self._files[path]
-        return len(file.dead), int(file.dead.sum())
+        return len(file.dead), file.dead_count
 
     def live(self) -> int:
-        return sum(len(file.dead) - int(file.dead.sum()) for file in self._files.values())
+        return sum(len(file.dead) - file.dead_count for file in self._files.values())
 
 
 def _rows_in(file: _FileKeys, hashes: Hashes) -> list[int]:

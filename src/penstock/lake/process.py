@@ -35,7 +35,7 @@ from penstock.lake.listener import HttpError, Listener, Request, Response, Route
 from penstock.lake.rows import Shaping
 from penstock.lake.sink import TableSink
 from penstock.lake.stream import list_streams
-from penstock.lake.upkeep import VERBS, Upkeep
+from penstock.lake.upkeep import VERBS, Upkeep, compact_turn, count_files
 from penstock.lake.writer_lock import WriterLock
 from penstock.ports import Clock
 
@@ -219,6 +219,8 @@ class LakeProcess:
         follower = self.follower(request.parts["table"])
         if follower.ended and verb is VERBS["rebuild"]:
             return json_response({"done": self._restart(follower, heal)})
+        if verb is VERBS["compact"]:
+            return json_response({"done": _compacted(follower)})
         return json_response({"done": follower.ask(verb)})
 
     def _anew(self, request: Request) -> Response:
@@ -250,4 +252,17 @@ def _undeclared(name: str) -> Table:
 def _told(flow: Flow, now_us: int) -> dict[str, object]:
     told = asdict(flow)
     told["behind_s"] = round((now_us - flow.caught_up_us) / 1_000_000, 1) if flow.caught_up_us else None
+    return told
+
+
+def _compacted(follower: Follower) -> list[object]:
+    """Turn by turn, with the stream's changes between them; files that come meanwhile are not waited for."""
+    told: list[object] = []
+    turns = follower.ask(count_files)
+    assert isinstance(turns, int)
+    for _ in range(turns):
+        done = follower.ask(compact_turn)
+        if not isinstance(done, list) or not done:
+            break
+        told += done
     return told

@@ -2,7 +2,8 @@
 
 M1. Compaction rewrites small files and files with many deleted rows, applies their deletes, and gathers what deletes
     remain for large files in one delete file. Rows, position and schema stay as they are: `replace`, in one commit.
-M2. Only so many rows are rewritten at once that memory is bounded; the rest waits for the next turn.
+M2. A turn is short, because changes wait while it lasts: TURN_ROWS and TURN_BYTES bound what it rewrites (a quarter of a
+    second on one core), and it compacts raw or current, not both. The rest waits for the next turns.
 M3. Snapshots beyond SNAPSHOTS_MAX are expired down to SNAPSHOTS_KEPT. A snapshot with a tag or a branch stays. Older
     states of an item remain in raw.
 M4. A file that no kept snapshot refers to is deleted once it is GRACE_S old: longer than any query may run, and than any
@@ -22,23 +23,24 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyiceberg.manifest import ManifestEntry
 
 from penstock.lake.current import CurrentState
 from penstock.lake.evolution import SEQUENCE
 from penstock.lake.iceberg.local_files import StorageRefused
 from penstock.lake.iceberg.table import Commit, IcebergTable, Refused, Unknown, partition_of
-from penstock.lake.key_index import Hashes, join_hashes
+from penstock.lake.key_index import Hashes, Rows, join_hashes
 from penstock.lake.quarantine import Quarantine
 from penstock.lake.raw import RawLog
 from penstock.lake.sink import TableSink
 
 COMPACT_FILES = 16  # Of one size.
-COMPACT_DELETES = 30
+COMPACT_DELETES = 16
 SMALL_ROWS = 32_000  # From here on a file is left alone, unless many of its rows are dead.
 TIER_ROWS = (
     4_000  # Files below it are merged among themselves, so that no row is rewritten more than three times.
 )
-REWRITE_ROWS_MAX = 400_000
+TURN_ROWS, TURN_BYTES = 64_000, 8 << 20
 DEAD_SHARE = 0.2
 SNAPSHOTS_MAX, SNAPSHOTS_KEPT = 100, 60
 GRACE_S = 3600.0
@@ -64,11 +66,11 @@ class Upkeep:
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
         self._now_s = now_s
         self._swept_s: dict[str, float] = {}
+        self._raw_first = False
 
     def tick(self, sink: TableSink) -> None:
         try:
-            compact_raw(sink.raw, force=False)
-            compact_current(sink.current, force=False)
+            self._compact(sink)
             for table in tables_of(sink):
                 expire(table, SNAPSHOTS_MAX, SNAPSHOTS_KEPT)
                 if self._is_due(table.name):
@@ -83,6 +85,14 @@ class Upkeep:
                 table.discard()
                 if self._is_due(table.name):
                     delete_unreferenced(table, GRACE_S)
+
+    def _compact(self, sink: TableSink) -> None:
+        """M2: one of the two, and the other one first the next time."""
+        raw_first = self._raw_first = not self._raw_first
+        if raw_first and compact_raw(sink.raw, force=False):
+            return
+        if compact_current(sink.current, force=False) is None and not raw_first:
+            compact_raw(sink.raw, force=False)
 
     def _is_due(self, name: str) -> bool:
         now_s = self._now_s()
@@ -105,17 +115,17 @@ def compact_raw(raw: RawLog, *, force: bool) -> Done | None:
     table = raw.table
     groups: dict[object, list[str]] = {}
     for path, entry in table.data.items():
-        rows = entry.data_file.record_count
-        if rows < SMALL_ROWS:
-            tier = 0 if force else _tier(rows)
+        if _is_small(entry):
+            tier = 0 if force else _tier(entry)
             groups.setdefault((partition_of(entry), tier), []).append(path)
     before = len(table.data)
     for paths in groups.values():
-        if len(paths) >= (2 if force else COMPACT_FILES):
+        if _is_worth(table, paths, force=force):
             chosen = _up_to_rows(table, paths)
-            rows_of_day = _in_order([_read(table, path, ()) for path in chosen])
+            rows_of_day = _in_order([_read(table, path) for path in chosen])
             file = table.write(rows_of_day, partition=table.data[chosen[0]].data_file.partition)
             table.commit(Commit(add=[file], remove=set(chosen), replaces=True))
+            break  # M2.
     return Done(table.name, before, len(table.data)) if len(table.data) != before else None
 
 
@@ -131,15 +141,18 @@ def compact_current(current: CurrentState, *, force: bool) -> Done | None:
     table = current.table
     tiers: dict[int, list[str]] = {}
     for path, entry in table.data.items():
-        rows = entry.data_file.record_count
-        if rows < SMALL_ROWS:
-            tiers.setdefault(_tier(rows), []).append(path)
+        if _is_small(entry):
+            tiers.setdefault(_tier(entry), []).append(path)
     if force:
         candidates = [path for paths in tiers.values() for path in paths]
         due = len(candidates) > 1 or bool(table.deletes)
+        candidates = candidates if len(candidates) > 1 else []
     else:
-        candidates = next((paths for _, paths in sorted(tiers.items()) if len(paths) >= COMPACT_FILES), [])
-        due = bool(candidates) or len(table.deletes) >= COMPACT_DELETES
+        worth = [paths for _, paths in sorted(tiers.items()) if _is_worth(table, paths, force=False)]
+        candidates = worth[0] if worth else []
+        # Small ones are merged soon anyway.
+        heavy = any(not _is_small(table.data[path]) for path in _half_dead(current, DEAD_SHARE))
+        due = heavy or bool(candidates) or len(table.deletes) >= COMPACT_DELETES
     if not due:
         return None
     return _rewrite(current, candidates, force=force)
@@ -149,11 +162,8 @@ def _rewrite(current: CurrentState, candidates: list[str], *, force: bool) -> Do
     """M1 for current: these files, and those with many dead rows, become one; other deletes are gathered."""
     table, index = current.table, current.index
     before = len(table.data) + len(table.deletes)
-    for path in table.data:
-        rows, dead = index.counts(path)
-        if path not in candidates and dead and (force or dead > rows * DEAD_SHARE):
-            candidates.append(path)
-    chosen = _up_to_rows(table, candidates)
+    heavy = [path for path in _half_dead(current, 0 if force else DEAD_SHARE) if path not in candidates]
+    chosen = _up_to_rows(table, [*candidates, *heavy], lambda path: index.counts(path)[1])
     dead_rows = {path: index.dead_rows(path) for path in table.data if index.counts(path)[1]}
     rows, hashes = _live_rows(current, chosen, dead_rows)
     commit = Commit(remove={*chosen, *table.deletes}, replaces=True)
@@ -170,20 +180,38 @@ def _rewrite(current: CurrentState, candidates: list[str], *, force: bool) -> Do
     return Done(table.name, before, len(table.data) + len(table.deletes))
 
 
-def _live_rows(
-    current: CurrentState, paths: list[str], dead: Mapping[str, Sequence[int]]
-) -> tuple[pa.Table, Hashes]:
+def _half_dead(current: CurrentState, share: float) -> list[str]:
+    """Files of which more than this share is deleted, those with the fewest live rows first."""
+    counts = {path: current.index.counts(path) for path in current.table.data}
+    found = [path for path, (rows, dead) in counts.items() if dead > rows * share]
+    return sorted(found, key=lambda path: counts[path][0] - counts[path][1])
+
+
+def _live_rows(current: CurrentState, paths: list[str], dead: Mapping[str, Rows]) -> tuple[pa.Table, Hashes]:
     """In the order in which the items last changed, which is what neighbours have most in common."""
     table, index = current.table, current.index
-    parts = [_read(table, path, dead.get(path, ())) for path in paths]
-    hashes = join_hashes([np.delete(index.hashes_of(path), dead.get(path, ()), axis=0) for path in paths])
+    none: Rows = np.empty(0, dtype=np.int64)
+    living = [path for path in paths if index.counts(path)[0] > index.counts(path)[1]]
+    parts = [_read(table, path, dead.get(path, none)) for path in living]
+    hashes = join_hashes([np.delete(index.hashes_of(path), dead.get(path, none), axis=0) for path in paths])
     rows = pa.concat_tables([table.arrow_schema().empty_table(), *parts])
     order = pc.sort_indices(rows.column(SEQUENCE))
     return rows.take(order), hashes[order.to_numpy()]
 
 
-def _tier(rows: int) -> int:
-    return 0 if rows < TIER_ROWS else 1
+def _is_worth(table: IcebergTable, paths: Sequence[str], *, force: bool) -> bool:
+    """Many files, or few that make a whole turn: so none is rewritten for little, and no turn is long."""
+    rows = sum(table.data[path].data_file.record_count for path in paths)
+    return len(paths) >= (2 if force else COMPACT_FILES) or (len(paths) > 1 and rows >= TURN_ROWS)
+
+
+def _is_small(entry: ManifestEntry) -> bool:
+    file = entry.data_file
+    return bool(file.record_count < SMALL_ROWS and file.file_size_in_bytes < TURN_BYTES // 2)
+
+
+def _tier(entry: ManifestEntry) -> int:
+    return 0 if entry.data_file.record_count < TIER_ROWS else 1
 
 
 # -- What a person may ask for --
@@ -200,15 +228,19 @@ class Kept(Protocol):
 def compact_now(sink: Kept) -> list[str]:
     """Compact until nothing more can be merged."""
     told: list[str] = []
-    while True:
-        done = [
-            each
-            for each in (compact_raw(sink.raw, force=True), compact_current(sink.current, force=True))
-            if each
-        ]
-        if not done:
-            return told
-        told += [f"{each.table}: {each.files_before} files became {each.files_after}" for each in done]
+    while done := compact_turn(sink):
+        told += done
+    return told
+
+
+def compact_turn(sink: Kept) -> list[str]:
+    """Merge what one turn may, also where few files are small (M2); nothing where nothing can be merged."""
+    done = compact_current(sink.current, force=True) or compact_raw(sink.raw, force=True)
+    return [] if done is None else [f"{done.table}: {done.files_before} files became {done.files_after}"]
+
+
+def count_files(sink: Kept) -> int:
+    return sum(len(table.data) + len(table.deletes) for table in tables_of(sink))
 
 
 def expire_now(sink: Kept, kept: int = 1) -> list[str]:
@@ -231,19 +263,24 @@ VERBS: dict[str, Callable[[TableSink], list[str]]] = {
 }  # fmt: skip
 
 
-def _up_to_rows(table: IcebergTable, paths: Iterable[str]) -> list[str]:
-    """M2, at least two of them."""
+def _up_to_rows(
+    table: IcebergTable, paths: Iterable[str], dead_rows: Callable[[str], int] = lambda path: 0
+) -> list[str]:
+    """M2, at least one of them. A file without live rows costs nothing."""
     chosen: list[str] = []
-    rows = 0
+    rows = size = 0
     for path in paths:
-        rows += table.data[path].data_file.record_count
-        if rows > REWRITE_ROWS_MAX and len(chosen) >= 2:
+        file = table.data[path].data_file
+        live = file.record_count - dead_rows(path)
+        rows += live
+        size += file.file_size_in_bytes if live else 0
+        if chosen and (rows > TURN_ROWS or size > TURN_BYTES):
             break
         chosen.append(path)
     return chosen
 
 
-def _read(table: IcebergTable, path: str, dead: Sequence[int]) -> pa.Table:
+def _read(table: IcebergTable, path: str, dead: Rows | None = None) -> pa.Table:
     """A file's live rows in the table's schema of today. Columns are never renamed here, so names tell."""
     schema = table.arrow_schema()
     rows = table.read(path)
@@ -254,10 +291,10 @@ def _read(table: IcebergTable, path: str, dead: Sequence[int]) -> pa.Table:
         for field in schema
     ]
     whole = pa.Table.from_arrays(columns, schema=schema)
-    if not len(dead):
+    if dead is None or not len(dead):
         return whole
     keep = np.ones(rows.num_rows, dtype=np.bool_)
-    keep[list(dead)] = False
+    keep[dead] = False
     return whole.filter(pa.array(keep))
 
 

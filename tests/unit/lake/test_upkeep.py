@@ -70,7 +70,7 @@ def test_deletes_of_large_files_are_gathered(tmp_path: Path, monkeypatch: pytest
         shop.delete(f"c{at % 3}", at)
         shop.drain(sink)
     upkeep.compact_current(sink.current, force=False)
-    assert len(sink.current.table.deletes) == 4
+    assert len(sink.current.table.deletes) == 4  # Fewer than are due.
     monkeypatch.setattr(upkeep, "COMPACT_DELETES", 4)
     upkeep.compact_current(sink.current, force=False)
     assert len(sink.current.table.deletes) == 1
@@ -135,3 +135,54 @@ def test_a_refused_compaction_fences_a_sink_that_was_replaced(
 def test_rows_of_the_log_are_in_order_after_compaction(parts: list[list[int]]) -> None:
     tables = [pa.table({"ordinal": pa.array(part, pa.int64())}) for part in parts]
     assert upkeep._in_order(tables)["ordinal"].to_pylist() == sorted(n for part in parts for n in part)
+
+
+# Why: changes wait while files are merged; merging 320,000 rows at once held them up for seconds.
+def test_a_turn_rewrites_no_more_than_its_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, bound in (("TURN_ROWS", 40), ("SMALL_ROWS", 20), ("TIER_ROWS", 8), ("COMPACT_FILES", 4)):
+        monkeypatch.setattr(upkeep, name, bound)
+    monkeypatch.setattr(upkeep, "COMPACT_DELETES", 4)
+    shop = Shop(tmp_path)
+    sink = shop.sink()
+    keeper = upkeep.Upkeep()
+    for turn in range(60):
+        for at in range(12 if turn % 3 else 3):
+            shop.put(f"c{at}", turn % 20, amount={"N": str(turn)})
+        shop.delete("c0", turn % 7)
+        shop.pass_time()
+        shop.drain(sink)
+        tables = [sink.raw.table, sink.current.table]
+        before = [set(table.data) for table in tables]
+        keeper.tick(sink)
+        made = [
+            [table.data[path] for path in table.data.keys() - held]
+            for table, held in zip(tables, before, strict=True)
+        ]
+        assert sum(len(files) for files in made) <= 1, "raw and current in one turn"
+        assert all(entry.data_file.record_count <= 40 for files in made for entry in files)
+        for table in tables:
+            small = [entry for entry in table.data.values() if entry.data_file.record_count < 20]
+            assert len(small) <= 12
+        assert len(sink.current.table.deletes) <= 5
+    assert unordered(shop.landed()) == unordered(shop.items())
+
+
+# Why: who asks for compaction gets few files, in turns that each stay within the bound.
+def test_compaction_on_demand_goes_turn_by_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "TURN_ROWS", 12)
+    monkeypatch.setattr(upkeep, "SMALL_ROWS", 6)
+    shop = Shop(tmp_path)
+    sink = shop.sink()
+    for turn in range(10):
+        for at in range(4):
+            shop.put(f"c{turn}", at)
+        shop.delete(f"c{turn}", 0)
+        shop.drain(sink)
+    turns = 0
+    while upkeep.compact_turn(sink):
+        turns += 1
+        rows = [entry.data_file.record_count for entry in sink.raw.table.data.values()]
+        assert max(rows) <= 12
+    assert turns > 5
+    assert not sink.current.table.deletes
+    assert unordered(shop.landed()) == unordered(shop.items())

@@ -17,13 +17,15 @@ T6. Manifests are merged when there are MANIFESTS_MAX of them, and rewritten whe
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyiceberg.catalog import Catalog
@@ -210,15 +212,14 @@ class IcebergTable:
             DataFileContent.DATA, path, size, partition or Record(), **statistics.to_serialized_dict()
         )
 
-    def write_deletes(self, positions: Mapping[str, Iterable[int]]) -> DataFile:
-        """A position delete file: rows by number in data files by path."""
-        paths: list[str] = []
-        rows: list[int] = []
-        for path in sorted(positions):
-            numbers = sorted(positions[path])
-            paths.extend([path] * len(numbers))
-            rows.extend(numbers)
-        table = pa.table([paths, rows], schema=DELETE_SCHEMA)
+    def write_deletes(self, positions: Mapping[str, npt.ArrayLike]) -> DataFile:
+        """A position delete file: rows by number in data files by path, in the order that the specification asks for."""
+        paths = sorted(positions)
+        numbers = [np.sort(np.asarray(positions[path], dtype=np.int64)) for path in paths]
+        named = pa.array(paths, pa.string()).take(
+            pa.array(np.repeat(np.arange(len(paths)), [len(each) for each in numbers]))
+        )
+        table = pa.Table.from_arrays([named, pa.array(np.concatenate(numbers))], schema=DELETE_SCHEMA)
         path = self.table.location_provider().new_data_location(f"{uuid.uuid4()}-deletes.parquet")
         size, _ = self._write_parquet(path, table)
         return _data_file(
@@ -226,7 +227,7 @@ class IcebergTable:
             path,
             size,
             Record(),
-            record_count=len(rows),
+            record_count=table.num_rows,
             lower_bounds={FILE_PATH_ID: paths[0].encode()},
             upper_bounds={FILE_PATH_ID: paths[-1].encode()},
         )
