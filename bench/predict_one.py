@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import random
 import subprocess
 import sys
@@ -79,6 +80,7 @@ def serve(data: Path) -> None:
 
     from penstock.database.open import open_database
     from penstock.serving.http import build_app
+    from penstock.serving.prompt_protocol import PromptProtocol
     from penstock.serving.store import EndpointStore
 
     async def run() -> None:
@@ -99,11 +101,13 @@ def serve(data: Path) -> None:
             service.log = NoLog()
         tasks = []
         for each in (api, unlogged):
-            server = uvicorn.Server(uvicorn.Config(each, port=0, log_level="error", access_log=False))
+            config = uvicorn.Config(each, port=0, http=PromptProtocol, log_level="error", access_log=False)
+            server = uvicorn.Server(config)
             tasks.append(asyncio.create_task(server.serve()))
             while not server.started:
                 await asyncio.sleep(0.01)
             print(server.servers[0].sockets[0].getsockname()[1], flush=True)
+        gc.freeze()  # As the table process does.
         await asyncio.gather(*tasks)
 
     uvloop.run(run())

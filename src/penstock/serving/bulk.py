@@ -244,13 +244,14 @@ class Bulk:
         self, ids: Sequence[str], at_us: int, values: Mapping[str, float | None]
     ) -> list[dict[str, Any]]:
         predictions = self.predict(self.features(ids, at_us, values))
+        version, as_of = str(self.version.number), text_of(at_us)
         return [
             {
                 self.plan.entity_name: id_,
                 "prediction": _shown(p),
                 "probability": p.probability,
-                "modelVersion": str(self.version.number),
-                "asOf": text_of(at_us),
+                "modelVersion": version,
+                "asOf": as_of,
             }
             for id_, p in zip(ids, predictions, strict=True)
         ]

@@ -12,8 +12,8 @@ C4. A line is a prediction or, for an entity whose features or model fail, an er
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing, suppress
 from typing import Any, TypeVar
 
 import orjson
@@ -94,7 +94,7 @@ class Campaigns:
             raise (no_table if is_missing(error) else store_failed)(str(error)) from error
         return self._lines(service, first, pages, values)
 
-    async def _entities(self, walk: IndexWalk, limit: int | None) -> AsyncIterator[list[str]]:
+    async def _entities(self, walk: IndexWalk, limit: int | None) -> AsyncGenerator[list[str], None]:
         """Distinct entities, page by page, in the index' order (C1)."""
         left = limit
         while not walk.is_done and left != 0:
@@ -128,20 +128,21 @@ class Campaigns:
         self,
         service: PredictorService,
         first: list[str],
-        pages: AsyncIterator[list[str]],
+        pages: AsyncGenerator[list[str], None],
         values: Mapping[str, float | None],
     ) -> AsyncIterator[bytes]:
         at_us = self._now_us()
         done = failed = 0
         page: list[str] | None = first
-        while page:
-            for start in range(0, len(page), IN_FLIGHT):
-                chunk = page[start : start + IN_FLIGHT]
-                lines = await self._chunk(service, chunk, at_us, values)
-                done += len(lines)
-                failed += sum("error" in line for line in lines)
-                yield b"".join([orjson.dumps(line) + b"\n" for line in lines])
-            page = await anext(pages, None)
+        async with aclosing(pages):  # The caller may go away at any line.
+            while page:
+                for start in range(0, len(page), IN_FLIGHT):
+                    chunk = page[start : start + IN_FLIGHT]
+                    lines = await self._chunk(service, chunk, at_us, values)
+                    done += len(lines)
+                    failed += sum("error" in line for line in lines)
+                    yield b"".join([orjson.dumps(line) + b"\n" for line in lines])
+                page = await anext(pages, None)
         yield orjson.dumps({"done": done, "failed": failed}) + b"\n"
 
     async def _chunk(
