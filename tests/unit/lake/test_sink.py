@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from tests.lake_setup import TABLE, Shop, unordered
 
+from penstock.errors import UsageError
 from penstock.lake.iceberg.table import Commit, Refused
+from penstock.lake.progress import POSITION, ShardPlace
 from penstock.lake.sink import Fenced
+from penstock.lake.stream import Beyond, list_streams
+from penstock.lake.upkeep import delete_unreferenced, expire, tables_of
 
 
 # Why: the promise of the whole package, on the smallest example.
@@ -143,3 +148,108 @@ def test_a_sink_that_lost_raw_gets_no_other_table(tmp_path: Path) -> None:
     shop.put("c1", 2)
     shop.drain(winner)
     assert unordered(shop.landed()) == unordered(shop.items())
+
+
+# Why: what the stream forgot while the process slept is not to be taken for a quiet table, though the sink still runs.
+def test_a_sink_that_slept_for_more_than_a_day_scans_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop = Shop(tmp_path)
+    for at in range(5):
+        shop.put("c1", at)
+    shop.pass_time()
+    sink = shop.sink()
+    shop.drain(sink)
+    shop.put("c1", 0, note={"S": "nobody saw this"})
+    shop.delete("c1", 1)
+    shop.pass_time(30 * 3600)
+    shop.put("c1", 9)
+    shop.pass_time()
+    assert sink.step() == 0  # It finds that changes are gone, and begins a scan.
+    shop.drain(sink)
+    assert unordered(shop.landed()) == unordered(shop.items())
+    assert len(sink.position.gaps) == 2
+    assert "snapshot: shard" in caplog.text
+    with pytest.raises(UsageError, match="history has a gap"):
+        shop.lake.sql(f"FROM current.{TABLE} FOR SEQUENCE AS OF '{sink.position.gaps[1][0]}'")
+    shop.put("c1", 10)
+    shop.drain(sink)
+    assert unordered(shop.landed()) == unordered(shop.items())
+
+
+# Why: older tables put back under a newer lake have another history; going on would mix the two.
+def test_a_position_beyond_the_stream_stops_the_sink(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    shop.put("c1", 1)
+    shop.pass_time()
+    sink = shop.sink()
+    shop.drain(sink)
+    shop.put("c1", 2)
+    shop.drain(sink)
+    position = sink.position.copy()
+    [(shard, place)] = [(id_, place) for id_, place in position.shards.items() if not place.done]
+    assert place.after is not None
+    position.shards[shard] = ShardPlace(after=f"{int(place.after) + 10**15:021d}")
+    for table in (sink.raw.table, sink.current.table):
+        table.commit(Commit(properties={POSITION: position.encode()}))
+    with pytest.raises(Beyond, match="beyond the stream's end"):
+        shop.drain(shop.sink())
+    assert shop.lake.sql(f"SELECT count(*) AS n FROM current.{TABLE}").rows() == [{"n": 2}]
+
+
+# Why: a wide item must neither be cut nor end the table's flow.
+def test_an_item_of_600_attributes_is_whole(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    shop.put("c1", 1, **{f"a{number}": {"N": str(number)} for number in range(600)})
+    shop.put("c1", 2, a599={"S": "text"}, a1={"S": "text"})
+    shop.pass_time()
+    sink = shop.sink()
+    shop.drain(sink)
+    assert unordered(shop.landed()) == unordered(shop.items())
+    assert len(sink.current.columns.all) == 500
+    [row] = shop.lake.sql(
+        f"SELECT _extra->>'$.a599.N' AS beyond FROM current.{TABLE} WHERE \"at\" = 1"
+    ).rows()
+    assert row == {"beyond": "599"}
+
+
+# Why: accounts have more tables than a page of ListStreams names, and all of them are followed.
+def test_tables_beyond_the_first_page_of_streams_are_found(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    for number in range(120):
+        shop.database.ask(
+            "CreateTable",
+            TableName=f"t{number:03d}",
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+            StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+        )
+    shop.database.tick()
+    found = {stream["TableName"] for stream in list_streams(shop.api)}
+    assert found == {TABLE, *(f"t{number:03d}" for number in range(120))}
+
+
+# Why: raw is the history; how many snapshots are kept must not decide how far back one may ask.
+def test_the_past_beyond_the_kept_snapshots_is_replayed(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    shop.put("c1", 0)
+    shop.pass_time()
+    sink = shop.sink()
+    shop.drain(sink)
+    states = []
+    for turn in range(6):
+        shop.put("c1", turn % 3, note={"N": str(turn)} if turn % 2 else {"S": "x"})
+        if turn == 3:
+            shop.delete("c1", 1)
+        shop.drain(sink)
+        now_us = shop.database.clock.now_us()
+        states.append((f"{now_us * 100_000 + 99_999:021d}", now_us, unordered(shop.items())))
+        shop.pass_time(5)
+    for table in tables_of(sink):
+        expire(table, 1, 1)
+        delete_unreferenced(table, -1.0)
+    for sequence, us, state in states:
+        at = datetime.fromtimestamp(us / 1e6, UTC).isoformat()
+        assert unordered(shop.landed(f"current.{TABLE} FOR SEQUENCE AS OF '{sequence}'")) == state
+        assert unordered(shop.landed(f"current.{TABLE} FOR TIMESTAMP AS OF '{at}'")) == state
