@@ -49,6 +49,7 @@ PAGES: tuple[tuple[str, tuple[tuple[str, str, float], ...]], ...] = (
     ("/streams", (("/streams", "consumers", 3.0),)),
     ("/lake", ()),
     ("/predictors/will_buy", (("/predictors/will_buy", "recent", 5.0),)),
+    ("/predictors/will_buy/monitor", (("/predictors/will_buy/monitor?since=24h", "report", 60.0),)),
     ("/boards/sales", ()),
     ("/boards/model-health", ()),
     ("/recipes", ()),
@@ -72,6 +73,8 @@ class Person(threading.Thread):
                 refreshes = tuple((f"{path}/data/{chart}?range=30d", "", 10.0) for chart in charts)
                 for again, _, _ in refreshes:
                     self._ask(again)
+            if path.endswith("/monitor"):
+                self._ask(f"{path}?since=24h", "report")  # The page asks for its report once it is there.
             if path == "/lake":
                 token = re.search(r'"X-Penstock-Token":"(\w+)"', page)
                 self._ask("/lake/run", "answer", token[1] if token else "", {"sql": self._chance.choice(SQL)})

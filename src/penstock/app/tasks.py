@@ -39,10 +39,12 @@ class TaskContext(Protocol):
         *,
         data: Mapping[str, Any] | None = None,
         metrics: Mapping[str, float] | None = None,
+        once: bool = False,
     ) -> str:
         """Fit the estimator on these rows, register it and make it the champion; the version's name.
 
-        The fast form that serves is held against the estimator on every row first, and refused where it differs.
+        The fast form that serves is held against the estimator on every row first, and refused where it differs. With
+        `once` a champion that is there already stays, and its name is returned.
         """
 
     def has_model(self, model: str) -> bool:

@@ -63,7 +63,11 @@ class Context:
         *,
         data: Mapping[str, Any] | None = None,
         metrics: Mapping[str, float] | None = None,
+        once: bool = False,
     ) -> str:
+        there = self._registry().alias(model, "champion") if once else None
+        if there is not None:
+            return f"{model}@{there}"
         # Loaded for those who train: a worker without models needs none of it.
         registering = importlib.import_module("penstock.models.register")
         training = registering.TrainingRows(rows, labels, data or {})

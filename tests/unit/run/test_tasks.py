@@ -125,6 +125,22 @@ def test_a_task_learns_a_model_and_makes_it_the_champion(client: Client, tmp_pat
     assert seen == [False, "m@1", True]
 
 
+# Why: a setup task runs at each start; a model that was promoted since must not give way to the first one again.
+def test_what_is_learned_once_leaves_a_champion_alone(client: Client, tmp_path: Path) -> None:
+    linear = pytest.importorskip("sklearn.linear_model")
+    app, names = penstock.App("a"), []
+
+    @app.setup
+    def learn(ctx: Any) -> None:
+        rows = [{"x": float(n)} for n in range(20)]
+        for once in (True, False, True):
+            labels = [int(n > 5) for n in range(20)]
+            names.append(ctx.learn("m", linear.LogisticRegression(), rows, labels, once=once))
+
+    runner(app, client, tmp_path, threading.Event()).start()
+    assert names == ["m@1", "m@2", "m@2"]
+
+
 # Why (P1): lines of several threads must not mix, so none may be longer than a pipe takes at once.
 def test_a_long_text_is_cut_to_what_a_pipe_takes_at_once() -> None:
     reading, writing = os.pipe()
