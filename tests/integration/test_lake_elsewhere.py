@@ -102,6 +102,8 @@ def test_a_sink_writes_through_a_rest_catalogue_with_signed_requests(
         "rest.sigv4-enabled": "true", "rest.signing-name": "s3tables", "rest.signing-region": "us-east-1",
     }  # fmt: skip
     _a_life_in(open_warehouse(properties), tmp_path / "other")
+    assert open_warehouse(properties).is_kept
+    assert not open_warehouse(tmp_path / "folder").is_kept
     assert seen
     assert all("/us-east-1/s3tables/aws4_request" in authorization for authorization in seen)
 

@@ -72,7 +72,7 @@ class LakeProcess:
         self.clock: Clock = clock or SystemClock()
         self._client_url, self._port = client_url, port
         self._followers: dict[str, Follower] = {}
-        self._upkeep = Upkeep()
+        self._upkeep = Upkeep(kept=self.warehouse.is_kept)
         self._routes: list[Route] = []
         self._jobs: list[Job] = []
         self._listener: Listener | None = None

@@ -63,12 +63,15 @@ class Done:
 class Upkeep:
     """One for each sink. `tick` is cheap when nothing is due."""
 
-    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
-        self._now_s = now_s
+    def __init__(self, now_s: Callable[[], float] = time.monotonic, *, kept: bool = False) -> None:
+        """`kept`: the catalogue's own service does all of this; two compactors would refuse each other's commits."""
+        self._now_s, self._kept = now_s, kept
         self._swept_s: dict[str, float] = {}
         self._raw_first = False
 
     def tick(self, sink: TableSink) -> None:
+        if self._kept:
+            return
         try:
             self._compact(sink)
             for table in tables_of(sink):

@@ -186,3 +186,19 @@ def test_compaction_on_demand_goes_turn_by_turn(tmp_path: Path, monkeypatch: pyt
     assert turns > 5
     assert not sink.current.table.deletes
     assert unordered(shop.landed()) == unordered(shop.items())
+
+
+# Why: S3 Tables compacts by itself; a second compactor would work against it.
+def test_tables_that_a_service_keeps_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "COMPACT_FILES", 2)
+    shop = _busy_shop(tmp_path)
+    sink = shop.sink()
+    shop.drain(sink)
+    for at in range(4):
+        shop.put("c0", 50 + at)
+        shop.drain(sink)
+    files = upkeep.count_files(sink)
+    upkeep.Upkeep(kept=True).tick(sink)
+    assert upkeep.count_files(sink) == files
+    upkeep.Upkeep().tick(sink)
+    assert upkeep.count_files(sink) < files

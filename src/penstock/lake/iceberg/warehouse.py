@@ -55,6 +55,11 @@ class Warehouse:
     def folder(self) -> Path | None:
         return self.local.folder if self.local is not None else None
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether the catalogue's own service compacts tables and expires snapshots, as S3 Tables does."""
+        return self.catalog.properties.get("rest.signing-name") == "s3tables"
+
     def find(self, namespace: str, name: str) -> IcebergTable | None:
         try:
             return IcebergTable(self.catalog, (namespace, name))
