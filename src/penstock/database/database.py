@@ -16,7 +16,7 @@ from penstock.database.actions import GLANCES, Action
 from penstock.database.catalog import Catalog
 from penstock.database.changefeed import ChangeFeed, Held
 from penstock.database.fault_log import FaultLog
-from penstock.database.group_commit import GroupCommit
+from penstock.database.group_commit import Group, GroupCommit
 from penstock.engine.changes import change_key, next_sequence
 from penstock.engine.plans import Context, Plan, Slices
 from penstock.errors import ServiceError, StoreUnavailable
@@ -137,11 +137,14 @@ class Database:
             if action is None:
                 raise errors.unknown_operation()
             glance = self._glances.get(target)
-            outcome: Plan | Slices | None = glance(body, self._context) if glance is not None else None
-            if outcome is None:
-                request = parse_body(body)
-                self._context.now_us = self.clock.now_us()
-                outcome = action(request, self._context)
+            if glance is not None:
+                seen = glance(body, self._context)
+                if seen is not None:
+                    self._tell(seen, done)
+                    return
+            request = parse_body(body)
+            self._context.now_us = self.clock.now_us()
+            outcome = action(request, self._context)
             if type(outcome) is Plan:
                 self._settle(outcome, done)
             else:
@@ -167,22 +170,26 @@ class Database:
         """Apply the plan and answer when everything that the answer says is durable."""
         if plan.awaits is not None and type(done) is Held and self.feed.park(plan.awaits, done):
             return
-        commit = self.commit
         if self.apply(plan):
-            group = commit.open
+            self._promise(self.commit.open, plan.reply, done)
         else:
-            waited = commit.group_of(plan.reads) if plan.reads else None
-            if waited is None:
-                if commit.doubtful is not None and self._waits and commit.is_doubtful(plan.reads):
-                    self._fail(_DOUBT, done)
-                else:
-                    done(200, plan.reply)
-                return
-            group = waited
-        if not self._waits:
+            self._tell(plan, done)
+
+    def _tell(self, plan: Plan, done: Done) -> None:
+        """Answer what changes nothing, when what it was read from is durable."""
+        commit = self.commit
+        group = commit.group_of(plan.reads) if plan.reads else None
+        if group is not None:
+            self._promise(group, plan.reply, done)
+        elif commit.doubtful is not None and self._waits and commit.is_doubtful(plan.reads):
+            self._fail(_DOUBT, done)
+        else:
             done(200, plan.reply)
+
+    def _promise(self, group: Group, reply: bytes, done: Done) -> None:
+        if not self._waits:
+            done(200, reply)
             return
-        reply = plan.reply
         group.waiters.append(lambda error: done(200, reply) if error is None else self._fail(error, done))
 
     def _fail(self, error: errors.PenstockError, done: Done) -> None:

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import httptools
+import msgspec
 
 from penstock.errors import ServiceError, internal
 from penstock.operations.json_door import error_body
@@ -63,19 +64,14 @@ class _Refused(Exception):
     """Ends the parsing of a segment from inside a callback; what to answer stands in the connection."""
 
 
-class _Answer:
+class _Answer(msgspec.Struct, eq=False):
     """The place of one request in the order of answers. `done` is what the endpoint calls."""
 
-    __slots__ = ("closes", "connection", "content_type", "more_headers", "reply")
-
-    def __init__(
-        self, connection: Connection, content_type: bytes, more_headers: bytes, closes: bool
-    ) -> None:
-        self.connection = connection
-        self.content_type = content_type
-        self.more_headers = more_headers
-        self.closes = closes
-        self.reply: bytes | None = None
+    connection: Connection
+    content_type: bytes
+    more_headers: bytes
+    closes: bool
+    reply: bytes | None = None
 
     def done(self, status: int, body: bytes) -> None:
         connection = self.connection
