@@ -30,7 +30,7 @@ from penstock.lake.iceberg.warehouse import open_warehouse
 from penstock.lake.upkeep import compact_current
 from penstock.sql.lake import Lake
 
-ROWS_PER_FILE = 64_000  # What a turn of compaction leaves.
+ROWS_PER_FILE = 120_000  # What a turn of compaction leaves.
 CHANGES, CHANGED = 60, 1000
 CATEGORIES = np.array(["books", "garden", "jewelry", "music", "toys"])
 QUESTIONS = (

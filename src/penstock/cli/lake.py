@@ -165,7 +165,7 @@ def crawl(
     lake: Where = DEFAULT,
     as_json: AsJson = False,
 ) -> None:
-    """Bring CSV, JSON lines and Parquet files into tables, and say what could not be read."""
+    """Bring CSV, JSON and Parquet files into tables, and say what could not be read."""
     found, unknown = crawl_folder(open_warehouse(lake), folder)
     rows: list[dict[str, Any]] = [
         {
@@ -178,7 +178,7 @@ def crawl(
     _show(rows, as_json)
     if not as_json:
         for name in unknown:
-            print(f"{name}: neither CSV nor JSON lines nor Parquet")
+            print(f"{name}: neither CSV nor JSON nor Parquet")
 
 
 # -- How it is done --

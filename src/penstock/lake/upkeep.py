@@ -2,7 +2,7 @@
 
 M1. Compaction rewrites small files and files with many deleted rows, applies their deletes, and gathers what deletes
     remain for large files in one delete file. Rows, position and schema stay as they are: `replace`, in one commit.
-M2. A turn is short, because changes wait while it lasts: TURN_ROWS and TURN_BYTES bound what it rewrites (a quarter of a
+M2. A turn is short, because changes wait while it lasts: …_TURN_ROWS and TURN_BYTES bound what it rewrites (a quarter of a
     second on one core), and it compacts raw or current, not both. The rest waits for the next turns.
 M3. Snapshots beyond SNAPSHOTS_MAX are expired down to SNAPSHOTS_KEPT. A snapshot with a tag or a branch stays. Older
     states of an item remain in raw.
@@ -40,7 +40,9 @@ SMALL_ROWS = 32_000  # From here on a file is left alone, unless many of its row
 TIER_ROWS = (
     4_000  # Files below it are merged among themselves, so that no row is rewritten more than three times.
 )
-TURN_ROWS, TURN_BYTES = 64_000, 8 << 20
+RAW_TURN_ROWS = 64_000
+CURRENT_TURN_ROWS = 122_880  # A whole group of rows: wide enough for its dictionaries.
+TURN_BYTES = 8 << 20
 DEAD_SHARE = 0.2
 SNAPSHOTS_MAX, SNAPSHOTS_KEPT = 100, 60
 GRACE_S = 3600.0
@@ -123,8 +125,8 @@ def compact_raw(raw: RawLog, *, force: bool) -> Done | None:
             groups.setdefault((partition_of(entry), tier), []).append(path)
     before = len(table.data)
     for paths in groups.values():
-        if _is_worth(table, paths, force=force):
-            chosen = _up_to_rows(table, paths)
+        if _is_worth(table, paths, RAW_TURN_ROWS, force=force):
+            chosen = _up_to_rows(table, paths, RAW_TURN_ROWS)
             rows_of_day = _in_order([_read(table, path) for path in chosen])
             file = table.write(rows_of_day, partition=table.data[chosen[0]].data_file.partition)
             table.commit(Commit(add=[file], remove=set(chosen), replaces=True))
@@ -151,7 +153,7 @@ def compact_current(current: CurrentState, *, force: bool) -> Done | None:
         due = len(candidates) > 1 or bool(table.deletes)
         candidates = candidates if len(candidates) > 1 else []
     else:
-        worth = [paths for _, paths in sorted(tiers.items()) if _is_worth(table, paths, force=False)]
+        worth = [paths for _, paths in sorted(tiers.items()) if _is_worth(table, paths, CURRENT_TURN_ROWS)]
         candidates = worth[0] if worth else []
         # Small ones are merged soon anyway.
         heavy = any(not _is_small(table.data[path]) for path in _half_dead(current, DEAD_SHARE))
@@ -166,7 +168,7 @@ def _rewrite(current: CurrentState, candidates: list[str], *, force: bool) -> Do
     table, index = current.table, current.index
     before = len(table.data) + len(table.deletes)
     heavy = [path for path in _half_dead(current, 0 if force else DEAD_SHARE) if path not in candidates]
-    chosen = _up_to_rows(table, [*candidates, *heavy], lambda path: index.counts(path)[1])
+    chosen = _up_to_rows(table, [*candidates, *heavy], CURRENT_TURN_ROWS, lambda path: index.counts(path)[1])
     dead_rows = {path: index.dead_rows(path) for path in table.data if index.counts(path)[1]}
     rows, hashes = _live_rows(current, chosen, dead_rows)
     commit = Commit(remove={*chosen, *table.deletes}, replaces=True)
@@ -202,10 +204,10 @@ def _live_rows(current: CurrentState, paths: list[str], dead: Mapping[str, Rows]
     return rows.take(order), hashes[order.to_numpy()]
 
 
-def _is_worth(table: IcebergTable, paths: Sequence[str], *, force: bool) -> bool:
+def _is_worth(table: IcebergTable, paths: Sequence[str], turn_rows: int, *, force: bool = False) -> bool:
     """Many files, or few that make a whole turn: so none is rewritten for little, and no turn is long."""
     rows = sum(table.data[path].data_file.record_count for path in paths)
-    return len(paths) >= (2 if force else COMPACT_FILES) or (len(paths) > 1 and rows >= TURN_ROWS)
+    return len(paths) >= (2 if force else COMPACT_FILES) or (len(paths) > 1 and rows >= turn_rows)
 
 
 def _is_small(entry: ManifestEntry) -> bool:
@@ -267,7 +269,7 @@ VERBS: dict[str, Callable[[TableSink], list[str]]] = {
 
 
 def _up_to_rows(
-    table: IcebergTable, paths: Iterable[str], dead_rows: Callable[[str], int] = lambda path: 0
+    table: IcebergTable, paths: Iterable[str], rows_max: int, dead_rows: Callable[[str], int] = lambda path: 0
 ) -> list[str]:
     """M2, at least one of them. A file without live rows costs nothing."""
     chosen: list[str] = []
@@ -277,7 +279,7 @@ def _up_to_rows(
         live = file.record_count - dead_rows(path)
         rows += live
         size += file.file_size_in_bytes if live else 0
-        if chosen and (rows > TURN_ROWS or size > TURN_BYTES):
+        if chosen and (rows > rows_max or size > TURN_BYTES):
             break
         chosen.append(path)
     return chosen

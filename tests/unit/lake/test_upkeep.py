@@ -139,9 +139,9 @@ def test_rows_of_the_log_are_in_order_after_compaction(parts: list[list[int]]) -
 
 # Why: changes wait while files are merged; merging 320,000 rows at once held them up for seconds.
 def test_a_turn_rewrites_no_more_than_its_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, bound in (("TURN_ROWS", 40), ("SMALL_ROWS", 20), ("TIER_ROWS", 8), ("COMPACT_FILES", 4)):
+    bounds = {"RAW_TURN_ROWS": 40, "CURRENT_TURN_ROWS": 40, "SMALL_ROWS": 20, "TIER_ROWS": 8}
+    for name, bound in (bounds | {"COMPACT_FILES": 4, "COMPACT_DELETES": 4}).items():
         monkeypatch.setattr(upkeep, name, bound)
-    monkeypatch.setattr(upkeep, "COMPACT_DELETES", 4)
     shop = Shop(tmp_path)
     sink = shop.sink()
     keeper = upkeep.Upkeep()
@@ -169,7 +169,8 @@ def test_a_turn_rewrites_no_more_than_its_bound(tmp_path: Path, monkeypatch: pyt
 
 # Why: who asks for compaction gets few files, in turns that each stay within the bound.
 def test_compaction_on_demand_goes_turn_by_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upkeep, "TURN_ROWS", 12)
+    monkeypatch.setattr(upkeep, "RAW_TURN_ROWS", 12)
+    monkeypatch.setattr(upkeep, "CURRENT_TURN_ROWS", 12)
     monkeypatch.setattr(upkeep, "SMALL_ROWS", 6)
     shop = Shop(tmp_path)
     sink = shop.sink()
