@@ -32,7 +32,6 @@ from penstock.run.forwarding import Handlers, Upstream
 from penstock.run.settings import HOST, PASSWORD_VARIABLE, TOKEN_VARIABLE, Settings
 from penstock.serving import inference_log
 from penstock.serving.http import build_app
-from penstock.serving.prompt_protocol import PromptProtocol
 from penstock.serving.store import AsyncStore, ClientStore, EndpointStore
 
 _BACKLOG = 1024
@@ -139,7 +138,6 @@ class PageServer:
         self._server = _Server(
             uvicorn.Config(
                 pages,
-                http=PromptProtocol,
                 log_level="warning",
                 access_log=False,
                 timeout_graceful_shutdown=_GRACE_S,
