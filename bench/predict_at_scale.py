@@ -40,7 +40,7 @@ def load(data: Path, purchases: int) -> None:
     """Customers of 50 purchases, a third of each in jewelry."""
     random = Random(7).random
     app = storefront()
-    # Nobody reads the changes of this table, and ten million of them would take as long to write as the rows.
+    # Nobody reads the changes of this table.
     app.tables["Purchases"] = replace(app.tables["Purchases"], stream=False)
     now_us = time.time_ns() // 1000
     with penstock.connect(f"file:{data}", durability="process") as client:
