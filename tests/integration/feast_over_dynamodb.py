@@ -93,7 +93,8 @@ async def read_async(config: RepoConfig, everyone: list[dict[str, str]]) -> dict
     await store.close()
     found = [answer.to_dict() for answer in answers]
     assert all(each == found[0] for each in found)
-    return found[0]
+    first: dict[str, Any] = found[0]
+    return first
 
 
 async def write_async(config: RepoConfig, rows: pandas.DataFrame) -> None:

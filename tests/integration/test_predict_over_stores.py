@@ -172,9 +172,10 @@ def test_errors_are_the_ones_that_botocore_knows_of_sagemaker(tmp_path: Path) ->
             )
 
             def refused(**asked: Any) -> dict[str, Any]:
-                kind = runtime.exceptions.ValidationError, runtime.exceptions.ModelError
-                kind += (runtime.exceptions.ServiceUnavailable,)
-                with pytest.raises(kind) as caught:
+                known = runtime.exceptions
+                with pytest.raises(
+                    (known.ValidationError, known.ModelError, known.ServiceUnavailable)
+                ) as caught:
                     runtime.invoke_endpoint(**{"EndpointName": "will_buy", "Body": b"{}"} | asked)
                 answer: dict[str, Any] = caught.value.response
                 assert answer["ResponseMetadata"]["RequestId"]
