@@ -137,3 +137,4 @@ def test_the_overview_goes_on_by_itself(looker: Looker, running: Demo) -> None:
         count = running.client.describe_table(TableName="Sessions")["Table"]["ItemCount"]
         assert count == 1
         expect(page.locator(".arrow.b1 b")).not_to_have_text("0", timeout=10_000)
+        expect(page.locator(".arrow.b2")).to_contain_text("changes/s")

@@ -65,6 +65,7 @@ def test_events_are_taken_handled_and_counted(tmp_path: Path) -> None:
         status, headers, again = send(up, "purchases", body, **key)
         assert (status, again, headers["idempotent-replayed"]) == (200, told, "true")
         assert send(up, "purchases", body + b" ", **key)[0] == 409
+        assert figures(up)["penstock_changes_total"] >= 8
 
         status, _, told = send(up, "Nope", b"{}")
         assert (status, told["message"]) == (

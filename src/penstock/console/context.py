@@ -36,5 +36,7 @@ class Context:
     loopback: bool = True
     password: str | None = None
     metrics: Registry | None = None
+    # Written to streams since the start; not known of tables elsewhere.
+    changes: Callable[[], int] | None = None
     now_us: Callable[[], int] = _now_us
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)

@@ -93,6 +93,8 @@ class OverviewPages:
             "handled": float(sum(each.handled for each in consumers)),
             "asked": float(self._lake.asked),
         }
+        if self._context.changes is not None:
+            counts["changes"] = float(self._context.changes())
         behind = [flow["behind_s"] for flow in flows if flow["behind_s"] is not None]
         return {
             "problems": [

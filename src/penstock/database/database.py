@@ -117,6 +117,7 @@ class Database:
         self._context = Context(self.view, 0, fresh_id)
         self.feed = ChangeFeed(store, self.commit, clock, defer, self.start)
         self.commit.on_certain = self.feed.wake_all
+        self.changes = 0  # Written to streams since the start.
         # Listeners to every plan that changes something: before it is written, and after.
         self.on_applying: deque[Callable[[Plan], None]] = deque()
         self.on_applied: deque[Callable[[Plan], None]] = deque()
@@ -243,6 +244,7 @@ class Database:
             self.commit.applied(keys, catalog.last_sequence, [b"", *map(_PACK_SPACE, spaces)])
         else:
             self.commit.applied(keys, catalog.last_sequence)
+        self.changes += len(plan.changes)
         if self.feed.waiting:
             self.feed.applied(plan, self.commit.open)
         for listener in self.on_applied:

@@ -53,6 +53,8 @@ def build(
         "/metrics", lambda: Response(text(metrics), media_type=CONTENT_TYPE), include_in_schema=False
     )
     watch_consumers(metrics, client)
+    if database is not None:
+        _watch_changes(metrics, database)
     _add_events(pages, app, client, metrics)
     if app.deliveries:
         lake = Upstream(settings.lake_url)
@@ -64,11 +66,22 @@ def build(
             response_model=None,
         )
     context = _console_context(app, settings, store, client, metrics)
+    if database is not None:
+        context.changes = lambda: database.database.changes
     console.mount(pages, context)
     if app.http_handlers:
         token = os.environ.pop(TOKEN_VARIABLE, "")
         pages.mount("/", Handlers(app.http_handlers, settings.handlers_url, token))
     return pages if settings.outside_url is None else Door(pages, context)
+
+
+def _watch_changes(metrics: Registry, database: ServedDatabase) -> None:
+    metrics.watch(
+        "penstock_changes_total",
+        "Change records written to the tables' streams.",
+        read=lambda: [((), database.database.changes)],
+        kind="counter",
+    )
 
 
 async def _health() -> dict[str, str]:
