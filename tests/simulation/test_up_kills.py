@@ -24,6 +24,9 @@ from penstock.errors import PenstockError
 PROCESSES = ("table", "worker", "lake")
 
 
+PAUSE_S = 0.1  # Of each caller, between its writes.
+
+
 class Load:
     """Orders put by several callers for as long as the test lets them; which of them were acknowledged."""
 
@@ -60,6 +63,9 @@ class Load:
                 except PenstockError:
                     continue  # Killed in the middle: it may be there or not, whole.
                 self.acknowledged.add(f"o{number}")
+                # Not faster than the handler, which puts one item a record and is down for half a minute at a time:
+                # what is checked is that everything is handled, not how soon.
+                self._over.wait(PAUSE_S)
 
 
 def kill_at_random(up: Upping, chance: random.Random, seconds: float) -> int:
