@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.integration.test_serve_command import serving
 
 import penstock
 from penstock.errors import ServiceError
@@ -27,16 +26,9 @@ KEYS = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "AWS_EC2_METADAT
 
 @pytest.fixture
 def endpoint(tmp_path: Path) -> Iterator[str]:
-    code = "from penstock.cli.main import main; main()"
-    command = [sys.executable, "-c", code, "serve", "--data", str(tmp_path / "data"), "--port", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        yield next(word for word in line.split() if word.startswith("http://"))
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(20)
+    with serving(tmp_path / "data") as server:
+        yield server.url
+        server.stop()
 
 
 # Why: who has Feast should be able to move its online store here by one line of configuration; only Feast itself can say so.

@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from tests.small_disk import small_disk_at
 
 from penstock.errors import StoreUnavailable
 from penstock.store import rocks
@@ -27,15 +28,8 @@ MEGABYTE = 1 << 20
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """64 MB that can be filled."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = shutil.which("mount") and subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)], capture_output=True, check=False
-    )
-    if not mounted or mounted.returncode:
-        pytest.skip("NOT TESTED HERE: a full disk takes a small file system, and mounting one takes root")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with small_disk_at(tmp_path / "disk", 64) as folder:
+        yield folder
 
 
 def write(store: rocks.RocksStore, number: int, *, synced: bool = True) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import httpx
 import pytest
 from tests.integration.test_lake_process import command, until
 from tests.lake_setup import TABLE, Shop, unordered
+from tests.small_disk import small_disk_at
 
 import penstock
 from penstock.app.application import App
@@ -233,15 +232,8 @@ def test_damage_stops_one_table_and_a_rebuild_heals_it_while_the_process_runs(tm
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """16 MB that can be filled."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = shutil.which("mount") and subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)], capture_output=True, check=False
-    )
-    if not mounted or mounted.returncode:
-        pytest.skip("NOT TESTED HERE: a full disk takes a small file system, and mounting one takes root")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with small_disk_at(tmp_path / "disk", 16) as folder:
+        yield folder
 
 
 def _fill(disk: Path) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import httpx
 import moto
 import pytest
 from tests.integration.predicting import served
+from tests.integration.test_serve_command import serving
 from tests.shop import storefront, trained
 
 import penstock
@@ -50,18 +50,10 @@ def client(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
 
 
 def _running(tmp_path: Path) -> Iterator[Any]:
-    code = "from penstock.cli.main import main; main()"
-    command = [sys.executable, "-c", code, "serve", "--data", str(tmp_path / "data"), "--port", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        url = next(word for word in line.split() if word.startswith("http://"))
-        with penstock.connect(url) as opened:
+    with serving(tmp_path / "data") as server:
+        with penstock.connect(server.url) as opened:
             yield opened
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(20)
+        server.stop()
 
 
 def fill(client: Any) -> penstock.App:

@@ -8,10 +8,9 @@ A2. Ctrl-C cancels the query there before it ends the wait here.
 from __future__ import annotations
 
 import http.client
-import threading
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -22,6 +21,7 @@ import pyarrow.ipc
 from penstock.errors import PenstockError
 from penstock.lake.address import ADDRESS
 from penstock.sql.results import Result
+from penstock.sql.watching import looking
 
 FOLDER_HEADER = "X-Penstock-Lake"
 _MARGIN_S = 30.0  # The process ends a query by itself; this long after it the process is taken for dead.
@@ -73,26 +73,18 @@ def ask_process(
     return Result(table, seconds, answer.getheader("X-Penstock-Truncated") == "true")
 
 
-@contextmanager
-def _watched(host: str, port: int, id_: str, watch: Callable[[float], None] | None) -> Iterator[None]:
+def _watched(
+    host: str, port: int, id_: str, watch: Callable[[float], None] | None
+) -> AbstractContextManager[None]:
     if watch is None:
-        yield
-        return
-    ended = threading.Event()
+        return nullcontext()
 
     def look() -> None:
-        while not ended.wait(_LOOK_S):
-            told = _call(host, port, "GET", id_)
-            if told:
-                watch(orjson.loads(told)["progress"])
+        told = _call(host, port, "GET", id_)
+        if told:
+            watch(orjson.loads(told)["progress"])
 
-    thread = threading.Thread(target=look, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
+    return looking(look, _LOOK_S)
 
 
 def _call(host: str, port: int, method: str, id_: str) -> bytes:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import duckdb
@@ -26,6 +26,7 @@ from penstock.sql.names import rewrite
 from penstock.sql.results import Result
 from penstock.sql.sources import Sources
 from penstock.sql.statements import forbidden, tables_in
+from penstock.sql.watching import looking
 
 # DuckDB goes on with guesses among its own tables ("Did you mean pg_class?"), and knows nothing of the lake's.
 _MISSING_TABLE = re.compile(r'^Catalog Error: Table with name "?(.+?)"? does not exist')
@@ -35,6 +36,7 @@ _EXPLAIN = re.compile(_SPACE + r"EXPLAIN\s*(?:ANALYZE\s+)?(?:VERBOSE\s+)?(?:\([^
 # DuckDB lists those of its main schema, where nothing is.
 _SHOW_TABLES = re.compile(r"\s*SHOW\s+TABLES\s*;?\s*", re.I)
 _NO_ROOM = ("offload data block", "No space left", "temp_directory", "Failed to create directory")
+_LOOK_S = 0.2
 _READS = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 
 
@@ -175,24 +177,12 @@ class _Running:
             self._ended = True
 
 
-@contextmanager
-def _watched(database: duckdb.DuckDBPyConnection, watch: Callable[[float], None] | None) -> Iterator[None]:
+def _watched(
+    database: duckdb.DuckDBPyConnection, watch: Callable[[float], None] | None
+) -> AbstractContextManager[None]:
     if watch is None:
-        yield
-        return
-    ended = threading.Event()
-
-    def look() -> None:
-        while not ended.wait(0.2):
-            watch(max(0.0, database.query_progress()))
-
-    thread = threading.Thread(target=look, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
+        return nullcontext()
+    return looking(lambda: watch(max(0.0, database.query_progress())), _LOOK_S)
 
 
 def _interruptible(running: _Running, run: Callable[[], tuple[pa.Table, bool]]) -> tuple[pa.Table, bool]:

@@ -1,8 +1,7 @@
 """GetItem: one item by its key; without a projection, its stored bytes are the answer.
 
 `run` is GetItem. `glance` is the same for the request that nearly every GetItem is: a table's name, a key of short
-strings, and nothing else. What holds for so small a request can be seen without the walks that hold for any. Measured
-over HTTP: 2 µs of 19.
+strings, and nothing else. What holds for so small a request can be seen without the walks that hold for any.
 """
 
 from __future__ import annotations
