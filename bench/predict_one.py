@@ -84,7 +84,9 @@ def serve(data: Path) -> None:
 
     async def run() -> None:
         loop = asyncio.get_running_loop()
-        database = open_database(data, post=lambda call: loop.call_soon_threadsafe(call) and None)
+        database = open_database(
+            data, post=lambda call: loop.call_soon_threadsafe(call) and None, later=loop.call_later
+        )
         store = EndpointStore(database, lambda: database.database.view.last_sequence())
         api = build_app(storefront(), store)
         features = {"total_purchase_volume_30d": 1.5, "purchases_7d": 1, "days_since_last": 1.0, "share": 0.5}

@@ -87,7 +87,9 @@ async def _serve(
     def post(call: Callable[[], None]) -> None:
         loop.call_soon_threadsafe(call)
 
-    database = open_database(claim.folder, post=post, durability=durability, weather=weather)
+    database = open_database(
+        claim.folder, post=post, durability=durability, weather=weather, later=loop.call_later
+    )
     try:
         await serve(
             database,

@@ -26,6 +26,7 @@ def compose(
     folder: Path | None = None,
     waits_for_sync: bool = True,
     weather: Weather | None = None,
+    kick_late: Callable[[], None] | None = None,
 ) -> tuple[Database, Sweeper]:
     """`folder` is the data directory, None where there is none; `weather` is AWS's on a bad day, None for an ordinary
     one. The other parameters are `Database`'s."""
@@ -33,7 +34,9 @@ def compose(
     bad_day = BadDay(weather) if weather is not None else None
     if bad_day is not None:
         actions, jobs = bad_day.over(actions), bad_day.jobs(jobs)
-    database = Database(store, clock, actions, kick, defer, fresh_id, waits_for_sync=waits_for_sync)
+    database = Database(
+        store, clock, actions, kick, defer, fresh_id, waits_for_sync=waits_for_sync, kick_late=kick_late
+    )
     if bad_day is not None:
         bad_day.attach(database)
     return database, Sweeper(database, jobs)

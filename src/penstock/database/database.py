@@ -22,7 +22,7 @@ from penstock.engine.plans import Context, Plan, Slices
 from penstock.errors import ServiceError, StoreUnavailable
 from penstock.model.tables import Stream, Table
 from penstock.operations.json_door import error_body, parse_body
-from penstock.ports import Clock
+from penstock.ports import Clock, Patient
 from penstock.store.interface import Batch, Family, Store
 
 _PACK_SPACE = struct.Struct(">I").pack
@@ -103,10 +103,11 @@ class Database:
         fresh_id: Callable[[], str],
         *,
         waits_for_sync: bool = True,
+        kick_late: Callable[[], None] | None = None,
     ) -> None:
         self.store, self.clock = store, clock
         self.catalog = Catalog(store)
-        self.commit = GroupCommit(store, kick, self.catalog.last_sequence)
+        self.commit = GroupCommit(store, kick, self.catalog.last_sequence, kick_late)
         self.view = StoreView(store, self.catalog, self.commit)
         self._actions = actions
         # By the action itself: one that was wrapped, by a bad day's weather for one, is never passed by.
@@ -171,7 +172,7 @@ class Database:
         """Apply the plan and answer when everything that the answer says is durable."""
         if plan.awaits is not None and type(done) is Held and self.feed.park(plan.awaits, done):
             return
-        if self.apply(plan):
+        if self.apply(plan, patient=not self._waits or isinstance(done, Patient)):
             self._promise(self.commit.open, plan.reply, done)
         else:
             self._tell(plan, done)
@@ -191,7 +192,17 @@ class Database:
         if not self._waits:
             done(200, reply)
             return
-        group.waiters.append(lambda error: done(200, reply) if error is None else self._fail(error, done))
+
+        def waiter(error: errors.PenstockError | None) -> None:
+            if error is None:
+                done(200, reply)
+            else:
+                self._fail(error, done)
+
+        if isinstance(done, Patient):
+            group.waiters.append(waiter)
+        else:
+            self.commit.wait(group, waiter)
 
     def _fail(self, error: errors.PenstockError, done: Done) -> None:
         if not isinstance(error, ServiceError):
@@ -203,14 +214,16 @@ class Database:
         group = self.commit.last_group()
         # A refusal may tell what a write did, a ValidationException too (an update of a path that is not there).
         if group is not None and self._waits:
-            group.waiters.append(lambda lost: done(status, body) if lost is None else self._fail(lost, done))
+            self.commit.wait(
+                group, lambda lost: done(status, body) if lost is None else self._fail(lost, done)
+            )
         elif self.commit.doubtful is not None and self._waits:
             self._fail(_DOUBT, done)
         else:
             done(status, body)
 
-    def apply(self, plan: Plan) -> bool:
-        """Write the plan as one batch; False where it changes nothing."""
+    def apply(self, plan: Plan, *, patient: bool = False) -> bool:
+        """Write the plan as one batch; False where it changes nothing. `patient`: by G5 its sync may be late."""
         if not (plan.puts or plan.deletes or plan.meta or plan.tables or plan.streams or plan.dropped):
             return False
         for listener in self.on_applying:
@@ -243,7 +256,7 @@ class Database:
             spaces = [space for _, table in plan.tables if table for space in table.spaces]
             self.commit.applied(keys, catalog.last_sequence, [b"", *map(_PACK_SPACE, spaces)])
         else:
-            self.commit.applied(keys, catalog.last_sequence)
+            self.commit.applied(keys, catalog.last_sequence, patient=patient)
         self.changes += len(plan.changes)
         if self.feed.waiting:
             self.feed.applied(plan, self.commit.open)

@@ -12,6 +12,8 @@ G3. Groups finish in order: who waits for a group may rely on everything before 
 G4. After a failed sync its callers are told that it failed, and a read of what is doubtful is refused: nobody can tell
     what a power cut would leave of it. A later sync that succeeds covers it too (S6 in store/interface.py), and ends
     the doubt. Where the store must be opened again (`lost`) it lasts until then.
+G5. A batch whose caller does not wait for its sync (`ports.Patient`) begins none by itself: its group is synced when
+    somebody waits for it, and else within LATE_S. So a stream of such batches costs twenty syncs a second, not one each.
 
 `begin` and `finish` are called where the database is called (one thread, or under its lock); the sync between them is
 called from anywhere.
@@ -26,13 +28,14 @@ from queue import SimpleQueue
 from penstock.errors import PenstockError, StoreLost
 from penstock.store.interface import Store
 
+LATE_S = 0.05  # What a power cut may take of batches that nobody waits for.
 Waiter = Callable[[PenstockError | None], None]
 
 
 class Group:
     """Batches that one sync covers."""
 
-    __slots__ = ("defined", "prefixes", "sequence", "waiters")
+    __slots__ = ("defined", "is_urgent", "prefixes", "sequence", "waiters")
 
     def __init__(self) -> None:
         self.prefixes: set[bytes] = set()
@@ -40,14 +43,23 @@ class Group:
         self.defined: set[bytes] = set()
         self.waiters: list[Waiter] = []
         self.sequence = 0
+        self.is_urgent = False  # Its sync was asked for, or began.
 
 
 class GroupCommit:
-    """The two groups and who waits for them. `kick` is called when the open group begins to need a sync."""
+    """The two groups and who waits for them. `kick` is called when the open group begins to need a sync, `kick_late` when
+    it begins to need one within LATE_S: then `hurry` is to be called in time, by whoever has a clock."""
 
-    def __init__(self, store: Store, kick: Callable[[], None], synced_sequence: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        kick: Callable[[], None],
+        synced_sequence: int,
+        kick_late: Callable[[], None] | None = None,
+    ) -> None:
         self.store = store
         self._kick = kick
+        self._kick_late = kick_late or self.hurry
         self.open = Group()
         self.syncing: Group | None = None
         self.doubtful: Group | None = None
@@ -55,18 +67,37 @@ class GroupCommit:
         self.synced_sequence = synced_sequence
         self.on_certain: Callable[[], None] = lambda: None  # The doubt has ended.
 
-    def applied(self, keys: Iterable[bytes], sequence: int, defined: Iterable[bytes] = ()) -> None:
+    def applied(
+        self, keys: Iterable[bytes], sequence: int, defined: Iterable[bytes] = (), *, patient: bool = False
+    ) -> None:
         """A batch that touched `keys`, and made or changed the tables of the spaces `defined`, was applied."""
         group = self.open
-        if not group.prefixes:
-            self._kick()
         prefixes = group.prefixes
+        is_first = not prefixes
         for key in keys:
             prefixes.add(key[:8])
             prefixes.add(key[:4])
         prefixes.add(b"")
-        group.defined.update(defined)
+        if defined:
+            group.defined.update(defined)
         group.sequence = max(group.sequence, sequence)
+        if not patient:
+            self.hurry()
+        elif is_first and not group.is_urgent:
+            self._kick_late()
+
+    def hurry(self) -> None:
+        """The open group is to be synced now, if there is anything in it."""
+        group = self.open
+        if group.prefixes and not group.is_urgent:
+            group.is_urgent = True
+            self._kick()
+
+    def wait(self, group: Group, waiter: Waiter) -> None:
+        """Have `waiter` told when the group is synced."""
+        group.waiters.append(waiter)
+        if group is self.open:
+            self.hurry()
 
     def group_of(self, reads: Iterable[bytes]) -> Group | None:
         """The last group that touched any of these prefixes and is not synced yet."""
@@ -87,6 +118,7 @@ class GroupCommit:
         if self.syncing is not None or not self.open.prefixes:
             return None
         group, self.open = self.open, Group()
+        group.is_urgent = True
         self.syncing = group
         return group
 
@@ -104,8 +136,10 @@ class GroupCommit:
             waiter(error)
         if error is None and was_doubtful is not None:
             self.on_certain()
-        if self.open.prefixes:
+        if self.open.is_urgent:
             self._kick()
+        elif self.open.prefixes:
+            self._kick_late()
 
     def _doubt(self, group: Group, error: PenstockError) -> None:
         self.refused(error)

@@ -9,14 +9,12 @@ from pathlib import Path
 
 from penstock.database.compose import compose
 from penstock.database.database import Done
-from penstock.database.group_commit import SyncThread
+from penstock.database.group_commit import LATE_S, SyncThread
 from penstock.database.weather import Weather
 from penstock.ports import Clock
 from penstock.store.gathering import GatheringStore
 from penstock.store.interface import Store
 from penstock.store.rocks import open_store
-
-PROCESS_SYNC_S = 0.05  # durability="process": a power cut may take this much.
 
 
 class SystemClock:
@@ -33,8 +31,12 @@ def fresh_id() -> str:
     return str(uuid.uuid4())
 
 
+Later = Callable[[float, Callable[[], None]], object]
+
+
 class ServedDatabase:
-    """`ports.Endpoint` on an event loop. `post` brings a call to the loop's thread, from any thread."""
+    """`ports.Endpoint` on an event loop. `post` brings a call to the loop's thread, from any thread; `later` is the
+    loop's `call_later`: without it every write begins a sync at once (G5 in group_commit.py)."""
 
     def __init__(
         self,
@@ -44,9 +46,11 @@ class ServedDatabase:
         durability: str,
         folder: Path | None = None,
         weather: Weather | None = None,
+        later: Later | None = None,
     ) -> None:
         self._syncs = SyncThread(post)
-        self._post = post
+        self._post, self._later = post, later
+        self._is_late_set = False
         # Where answers do not wait for a sync, each batch is written before its answer.
         self._gathering = GatheringStore(store) if durability == "power" else None
         self.store: Store = self._gathering or store
@@ -59,6 +63,7 @@ class ServedDatabase:
             folder=folder,
             waits_for_sync=durability == "power",
             weather=weather,
+            kick_late=None if later is None else self._kick_late,
         )
         if self._gathering is not None:
             self._gathering.on_lost = self.database.catalog.reload
@@ -69,6 +74,15 @@ class ServedDatabase:
         if self._gathering is not None:
             self._post(self._seal)
         self._syncs.kick()
+
+    def _kick_late(self) -> None:
+        if not self._is_late_set and self._later is not None:
+            self._is_late_set = True
+            self._later(LATE_S, self._late)
+
+    def _late(self) -> None:
+        self._is_late_set = False
+        self.database.commit.hurry()
 
     def _seal(self) -> None:
         """Right before a group's sync begins, and only then: while another sync is under way, more is gathered."""
@@ -105,8 +119,11 @@ def open_database(
     clock: Clock | None = None,
     durability: str = "power",
     weather: Weather | None = None,
+    later: Later | None = None,
 ) -> ServedDatabase:
-    return ServedDatabase(open_store(folder), clock or SystemClock(), post, durability, folder, weather)
+    return ServedDatabase(
+        open_store(folder), clock or SystemClock(), post, durability, folder, weather, later
+    )
 
 
 __all__ = ["Done", "ServedDatabase", "SystemClock", "open_database"]

@@ -95,7 +95,7 @@ async def _run_engine(running: Running, claim: Claim) -> None:
     def post(call: Callable[[], None]) -> None:
         loop.call_soon_threadsafe(call)
 
-    running.database = open_database(claim.folder, post=post)
+    running.database = open_database(claim.folder, post=post, later=loop.call_later)
     api_stop = asyncio.Event()
     listening: asyncio.Future[tuple[int, Counters]] = loop.create_future()
     api = asyncio.create_task(

@@ -19,7 +19,8 @@
     expiresAt       N  epoch seconds, where the log has a retention
 
 L1. A row is written once (attribute_not_exists): no record ever overwrites another.
-L2. It is written before the answer leaves, and survives `kill -9` from then on.
+L2. It is written before the answer leaves, and survives `kill -9` from then on. Its sync comes within 50 ms, or with the
+    next one that anybody waits for (G5 in database/group_commit.py): a power cut may take that much.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeAlias
 
 from penstock.errors import ServiceError
 from penstock.features.online import Page, pages_of
-from penstock.ports import Endpoint
+from penstock.ports import Endpoint, Patient
 from penstock.wire.codec import decode_answer, decode_error, encode_request, target_of
 
 Answer: TypeAlias = dict[str, Any]
@@ -69,7 +69,7 @@ class EndpointStore:
         a condition that may fail uses `call`.
         """
         write = _Write()
-        self._start(target_of(action), encode_request(request), write.done)
+        self._start(target_of(action), encode_request(request), write)
         if not write.status and not self._write_out():
             await write.end()  # It was refused, and the sync tells why.
         if write.status not in (0, 200):
@@ -104,7 +104,7 @@ def _is_written() -> bool:
     return True
 
 
-class _Write:
+class _Write(Patient):
     """A write whose caller mostly does not wait for its end: a future for each would cost a tenth of a logged prediction."""
 
     __slots__ = ("_ended", "body", "is_answered", "status")
@@ -114,7 +114,7 @@ class _Write:
         self.is_answered = False
         self._ended: asyncio.Future[None] | None = None
 
-    def done(self, status: int, body: bytes) -> None:
+    def __call__(self, status: int, body: bytes) -> None:
         self.status, self.body = status, body
         if self._ended is not None and not self._ended.done():
             self._ended.set_result(None)
