@@ -48,6 +48,13 @@ class StoreView:
     def scan(self, lower: bytes, upper: bytes, reverse: bool) -> Iterator[tuple[bytes, bytes]]:
         return self._store.scan(Family.DATA, lower, upper, reverse=reverse)
 
+    def page(
+        self, lower: bytes, upper: bytes, reverse: bool, count_max: int, bytes_max: int
+    ) -> tuple[list[bytes], bool]:
+        return self._store.page(
+            Family.DATA, lower, upper, reverse=reverse, count_max=count_max, bytes_max=bytes_max
+        )
+
     def table(self, name: str) -> Table:
         table = self._catalog.tables.get(name)
         if table is None:

@@ -50,6 +50,14 @@ class CountingView:
             self._count(pair[1])
             yield pair
 
+    def page(
+        self, lower: bytes, upper: bytes, reverse: bool, count_max: int, bytes_max: int
+    ) -> tuple[list[bytes], bool]:
+        records, more = self._view.page(lower, upper, reverse, count_max, bytes_max)
+        for record in records:
+            self._count(record)
+        return records, more
+
     def _count(self, record: bytes | None) -> bytes | None:
         if record is not None:
             self.records += 1

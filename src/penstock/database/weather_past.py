@@ -124,6 +124,17 @@ class LaggingView:
         )
         return merge(left, instead, key=itemgetter(0), reverse=reverse)
 
+    def page(
+        self, lower: bytes, upper: bytes, reverse: bool, count_max: int, bytes_max: int
+    ) -> tuple[list[bytes], bool]:
+        records: list[bytes] = []
+        for _, record in self.scan(lower, upper, reverse):
+            if bytes_max <= 0 or len(records) >= count_max:
+                return records, True
+            records.append(record)
+            bytes_max -= len(record)
+        return records, False
+
     def _as_it_was(self, key: bytes, record: bytes | None) -> bytes | None:
         run = self._run_of(key)
         if run is None:

@@ -51,6 +51,11 @@ class Overlay:
     def scan(self, lower: bytes, upper: bytes, reverse: bool) -> Iterator[tuple[bytes, bytes]]:
         return self._view.scan(lower, upper, reverse)
 
+    def page(
+        self, lower: bytes, upper: bytes, reverse: bool, count_max: int, bytes_max: int
+    ) -> tuple[list[bytes], bool]:
+        return self._view.page(lower, upper, reverse, count_max, bytes_max)
+
     def table(self, name: str) -> Table:
         return self._view.table(name)
 

@@ -18,6 +18,7 @@ from typing import Protocol
 import msgspec
 import orjson
 
+from penstock.engine.plans import View
 from penstock.limits import PAGE_BYTES_MAX
 from penstock.model import items
 from penstock.model.values import Item
@@ -91,26 +92,45 @@ def _fetched(fetch: Fetch, entry: Item, page: Page) -> Item | None:
 def _join_page(
     records: Iterator[tuple[bytes, bytes]], limit: int | None, counting: bool
 ) -> Generator[None, None, Page]:
-    parts: list[bytes] = []
-    bytes_read = scanned = 0
-    last: Item | None = None
-    header = items.HEADER_BYTES
-    while last is None:
-        at_once = JOINED_RECORDS if limit is None else min(JOINED_RECORDS, limit - scanned)
+    page = Page()
+    while page.last is None:
+        at_once = JOINED_RECORDS if limit is None else min(JOINED_RECORDS, limit - page.scanned)
         held = [record for _, record in islice(records, at_once)]
         if not held:
             break
-        sizes = items.sizes_of(held)
-        bytes_before, bytes_read = bytes_read, bytes_read + sum(sizes)
-        if bytes_read >= PAGE_BYTES_MAX:
-            ends = list(accumulate(sizes, initial=bytes_before))
-            until = bisect_left(ends, PAGE_BYTES_MAX)  # With the record that reaches it (G1).
-            held, bytes_read = held[:until], ends[until]
-        scanned += len(held)
-        if scanned == limit or bytes_read >= PAGE_BYTES_MAX:
-            last = items.decode(held[-1])
-        if not counting:
-            parts += [record[header:] for record in held]
+        _join(page, held, limit, counting)
         if len(held) == JOINED_RECORDS:
             yield
-    return Page(parts, scanned, scanned, bytes_read, [], last)
+    return page
+
+
+def _join(page: Page, held: list[bytes], limit: int | None, counting: bool) -> None:
+    """Add records to a page, as many as it takes."""
+    sizes = items.sizes_of(held)
+    bytes_before, bytes_read = page.bytes_read, page.bytes_read + sum(sizes)
+    if bytes_read >= PAGE_BYTES_MAX:
+        ends = list(accumulate(sizes, initial=bytes_before))
+        until = bisect_left(ends, PAGE_BYTES_MAX)  # With the record that reaches it (G1).
+        held, bytes_read = held[:until], ends[until]
+    page.bytes_read = bytes_read
+    page.count = page.scanned = page.scanned + len(held)
+    if page.scanned == limit or bytes_read >= PAGE_BYTES_MAX:
+        page.last = items.decode(held[-1])
+    if not counting:
+        header = items.HEADER_BYTES
+        page.parts += [record[header:] for record in held]
+
+
+def short_page(view: View, lower: bytes, upper: bytes, reverse: bool, limit: int | None) -> Page | None:
+    """The page of `read_page` without filter and projection where it is read in one go, as most are; None where it is
+    longer than one slice joins."""
+    most = JOINED_RECORDS if limit is None else limit
+    if most > JOINED_RECORDS:
+        return None
+    held, more = view.page(lower, upper, reverse, most, PAGE_BYTES_MAX)
+    if more and (limit is None or len(held) < most):
+        return None
+    page = Page()
+    if held:
+        _join(page, held, limit, False)
+    return page

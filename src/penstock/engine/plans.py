@@ -62,6 +62,11 @@ class View(Protocol):
     def get(self, key: bytes) -> bytes | None: ...
     def get_many(self, keys: list[bytes]) -> list[bytes | None]: ...
     def scan(self, lower: bytes, upper: bytes, reverse: bool) -> Iterator[tuple[bytes, bytes]]: ...
+    def page(
+        self, lower: bytes, upper: bytes, reverse: bool, count_max: int, bytes_max: int
+    ) -> tuple[list[bytes], bool]:
+        """The first records of `scan` without their keys, and whether there are more: see store/interface.py."""
+
     def table(self, name: str) -> Table:
         """The table, or ResourceNotFoundException. `name` may be an ARN."""
 

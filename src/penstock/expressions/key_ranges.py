@@ -16,8 +16,9 @@ from functools import lru_cache
 from typing import NamedTuple, NoReturn
 
 from penstock.errors import ServiceError, invalid_parameter, validation
+from penstock.expressions.checks import Check
 from penstock.expressions.conditions import FLIPPED, NO_VALUES, PROGRAMS_KEPT, program_of, tree_of
-from penstock.expressions.resolve import names_key, names_of, resolve
+from penstock.expressions.resolve import check_all_used, check_placeholders, names_key, names_of, resolve
 from penstock.expressions.syntax import (
     And,
     Between,
@@ -79,6 +80,40 @@ def compile_key_condition(
         for attribute, operator, placeholders in _terms_of(text, names or {})
     }
     return range_of(conditions, schema, program.used_names, program.used_values)
+
+
+class Template(NamedTuple):
+    """A key condition before it has its values: where each goes, and what is to be asked of them."""
+
+    partition: str
+    operator: str | None
+    operands: tuple[str, ...]
+    placeholders: frozenset[str]
+    checks: tuple[Check, ...]
+
+
+@lru_cache(maxsize=PROGRAMS_KEPT)
+def template_of(text: str, names: tuple[tuple[str, str], ...], key: tuple[str, ...]) -> Template | None:
+    """For a key of one or two strings, by these names; None where anything is to be said against the condition."""
+    given = dict(names)
+    schema = KeySchema((KeyAttribute(key[0], "S"),), tuple([KeyAttribute(name, "S") for name in key[1:]]))
+    try:
+        check_placeholders(given or None, None)
+        program = program_of(text, given, KIND)
+        conditions = {
+            term.attribute: KeyCondition(
+                term.attribute,
+                term.operator,
+                tuple([{"S": placeholder} for placeholder in term.placeholders]),
+            )
+            for term in _terms_of(text, given)
+        }
+        check_all_used(given or None, None, program.used_names, program.used_values)
+        found = range_of(conditions, schema)
+    except ServiceError:
+        return None
+    operands = tuple([operand["S"] for operand in found.operands])
+    return Template(found.partition[0]["S"], found.operator, operands, program.used_values, program.checks)
 
 
 def _terms_of(text: str, names: Mapping[str, str]) -> tuple[_Term, ...]:

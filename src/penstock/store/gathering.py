@@ -89,7 +89,7 @@ class GatheringStore:
         reverse: bool = False,
         count_max: int,
         bytes_max: int,
-    ) -> tuple[list[tuple[bytes, bytes]], bool]:
+    ) -> tuple[list[bytes], bool]:
         self._write_out()
         return self._store.page(
             family, lower, upper, reverse=reverse, count_max=count_max, bytes_max=bytes_max

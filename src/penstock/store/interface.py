@@ -16,8 +16,8 @@ S7. A batch is written once. One thread at a time calls everything but `sync`. S
 The store knows bytes, not items, so it can be broken on purpose, checked completely and replaced.
 `tests/contract/test_store.py` holds every implementation to these lines.
 
-`page` is `scan` for a bounded answer: one call, one list, no generator between (measured: a query of 20 costs
-a fifth less).
+`page` is `scan` for a bounded answer that needs no keys: one call, one list, no generator between (measured on
+RocksDB: 50 values in half the time).
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ class Store(Protocol):
         reverse: bool = False,
         count_max: int,
         bytes_max: int,
-    ) -> tuple[list[tuple[bytes, bytes]], bool]:
-        """The first pairs of `scan`, and whether there are more.
+    ) -> tuple[list[bytes], bool]:
+        """The values of the first pairs of `scan`, and whether there are more.
 
         Ends with the pair that reaches `count_max` pairs or `bytes_max` bytes of values.
         """

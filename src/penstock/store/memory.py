@@ -83,17 +83,16 @@ class MemoryStore:
         reverse: bool = False,
         count_max: int,
         bytes_max: int,
-    ) -> tuple[list[tuple[bytes, bytes]], bool]:
+    ) -> tuple[list[bytes], bool]:
         run = self._run(family)
-        pairs: list[tuple[bytes, bytes]] = []
+        values: list[bytes] = []
         room = bytes_max
         for place in _places(run, lower, upper, reverse):
-            if room <= 0 or len(pairs) >= count_max:
-                return pairs, True
-            key = run.keys[place]
-            pairs.append((key, run.values[key]))
-            room -= len(run.values[key])
-        return pairs, False
+            if room <= 0 or len(values) >= count_max:
+                return values, True
+            values.append(run.values[run.keys[place]])
+            room -= len(values[-1])
+        return values, False
 
     def batch(self) -> Batch:
         return MemoryBatch()

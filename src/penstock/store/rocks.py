@@ -182,22 +182,21 @@ class RocksStore:
         reverse: bool = False,
         count_max: int,
         bytes_max: int,
-    ) -> tuple[list[tuple[bytes, bytes]], bool]:
+    ) -> tuple[list[bytes], bool]:
         cursor = self._cursor(family, lower, upper, reverse)
-        key, value, step = cursor.key, cursor.value, cursor.prev if reverse else cursor.next
-        pairs: list[tuple[bytes, bytes]] = []
-        add, room = pairs.append, bytes_max
-        while (at := key()) is not None:
-            if reverse and at < lower:
-                return pairs, False
-            if room <= 0 or len(pairs) >= count_max:
-                return pairs, True
-            held = value()
-            add((at, held))
+        value, step = cursor.value, cursor.prev if reverse else cursor.next
+        values: list[bytes] = []
+        add, room = values.append, bytes_max
+        while (held := value()) is not None:
+            if reverse and cursor.key() < lower:
+                return values, False
+            if room <= 0 or len(values) >= count_max:
+                return values, True
+            add(held)
             room -= len(held)
             step()
         _raise_if_damaged(cursor)
-        return pairs, False
+        return values, False
 
     def _cursor(self, family: Family, lower: bytes, upper: bytes | None, reverse: bool) -> Any:
         """A cursor at its first pair. The caller holds `upper` as long: RocksDB keeps a pointer into those bytes,

@@ -116,7 +116,7 @@ class FaultyStore:
         reverse: bool = False,
         count_max: int,
         bytes_max: int,
-    ) -> tuple[list[tuple[bytes, bytes]], bool]:
+    ) -> tuple[list[bytes], bool]:
         self._check_alive()
         return self._memory.page(
             family, lower, upper, reverse=reverse, count_max=count_max, bytes_max=bytes_max
