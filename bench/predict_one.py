@@ -80,6 +80,7 @@ def serve(data: Path) -> None:
 
     from penstock.database.open import open_database
     from penstock.serving.http import build_app
+    from penstock.serving.prediction_protocol import PredictionProtocol
     from penstock.serving.store import EndpointStore
 
     async def run() -> None:
@@ -102,7 +103,9 @@ def serve(data: Path) -> None:
             service.log = NoLog()
         tasks = []
         for each in (api, unlogged):
-            config = uvicorn.Config(each, port=0, log_level="error", access_log=False)
+            config = uvicorn.Config(
+                each, port=0, http=PredictionProtocol, log_level="error", access_log=False
+            )
             server = uvicorn.Server(config)
             tasks.append(asyncio.create_task(server.serve()))
             while not server.started:

@@ -32,6 +32,7 @@ from penstock.run.forwarding import Handlers, Upstream
 from penstock.run.settings import HOST, PASSWORD_VARIABLE, TOKEN_VARIABLE, Settings
 from penstock.serving import inference_log
 from penstock.serving.http import build_app
+from penstock.serving.prediction_protocol import PredictionProtocol
 from penstock.serving.store import AsyncStore, ClientStore, EndpointStore
 
 _BACKLOG = 1024
@@ -151,6 +152,7 @@ class PageServer:
         self._server = _Server(
             uvicorn.Config(
                 pages,
+                http=PredictionProtocol,
                 log_level="warning",
                 access_log=False,
                 timeout_graceful_shutdown=_GRACE_S,

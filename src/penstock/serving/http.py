@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ from penstock.serving.watch import Watch
 
 BODY_BYTES_MAX = 1024 * 1024
 ID = "penstock.id"  # In a request's scope: the id in its path.
+_NOT_UTF8 = orjson.dumps({"error": "BadRequest", "message": "a path is UTF-8 where it is not ASCII"})
 
 
 class Serving:
@@ -246,40 +247,50 @@ class LeanPredict:
         if scope.get("root_path"):
             await self._app(scope, receive, send)
             return
+        path = (scope.get("raw_path") or quote(scope["path"]).encode()).partition(b"?")[0]
+        query: bytes = scope["query_string"]
+        if scope["method"] == "GET" and self.is_prediction(path):
+            target = path + b"?" + query if query else path
+            await send_json(send, *await self.answer(target, scope["headers"]))
+            return
         try:
-            names = _names(scope)
+            names = _names(path)
         except UnicodeDecodeError:
-            body = orjson.dumps({"error": "BadRequest", "message": "a path is UTF-8 where it is not ASCII"})
-            await _send_json(send, 400, body)
+            await send_json(send, 400, _NOT_UTF8)
             return
-        if len(names) != 3 or scope["method"] != "GET":
-            if len(names) == 3:
-                # The router cuts a decoded path at each slash, and an id may hold some.
-                path = f"/predict/{names[0]}/{names[1]}/{names[2].replace('/', '-')}"
-                scope = {**scope, "path": path, ID: names[2]}
-            await self._app(scope, receive, send)
-            return
-        query = scope["query_string"]
+        if len(names) == 3:
+            # The router cuts a decoded path at each slash, and an id may hold some.
+            plain = f"/predict/{names[0]}/{names[1]}/{names[2].replace('/', '-')}"
+            scope = {**scope, "path": plain, ID: names[2]}
+        await self._app(scope, receive, send)
+
+    def is_prediction(self, target: bytes) -> bool:
+        """Whether a GET of this is for one prediction: `/predict/` and three names."""
+        return target.startswith(b"/predict/") and target.partition(b"?")[0].count(b"/") == 4
+
+    async def answer(self, target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> tuple[int, bytes]:
+        path, _, query = target.partition(b"?")
+        try:
+            predictor, entity_name, entity_id = _names(path)
+        except UnicodeDecodeError:
+            return 400, _NOT_UTF8
         given: dict[str, Any] = (
             dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)) if query else {}
         )
         request_id = None
-        for name, value in scope["headers"]:
+        for name, value in headers:
             if name == b"x-request-id":
                 request_id = value.decode("latin-1")
-        predictor, entity_name, entity_id = names
-        status, body = await self._routes.predict_one(predictor, entity_name, entity_id, given, request_id)
-        await _send_json(send, status, body)
+        return await self._routes.predict_one(predictor, entity_name, entity_id, given, request_id)
 
 
-def _names(scope: Scope) -> list[str]:
+def _names(path: bytes) -> list[str]:
     """What stands behind `/predict`, from the path as it was sent: `a%2Fb` is one id."""
-    raw = scope.get("raw_path") or quote(scope["path"]).encode()
-    parts = raw.partition(b"?")[0].split(b"/")[2:]
+    parts = path.split(b"/")[2:]
     return [(unquote_to_bytes(part) if b"%" in part else part).decode() for part in parts]
 
 
-async def _send_json(send: Send, status: int, body: bytes) -> None:
+async def send_json(send: Send, status: int, body: bytes) -> None:
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,207 @@
+"""Predictions that are answered where their bytes arrive: whoever asks must not be able to tell, but by the time it takes."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+import uvicorn
+import uvloop
+from starlette.types import ASGIApp
+from tests.shop import Shop
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from penstock.serving.prediction_protocol import PredictionProtocol
+
+TURNS_MAX = 100_000
+ASK = b"GET /predict/will_buy/customer/%b HTTP/1.1\r\nHost: x\r\n%b\r\n"
+CLOSE = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+# What differs from one answer to the next; the length does with the digits of the latency.
+PASSING = re.compile(
+    rb'date: [^\r]*|content-length: [0-9]+|"latencyMs":[0-9.e-]+|"requestId":"[0-9a-f-]{36}"'
+)
+
+
+@pytest.fixture
+def shop() -> Shop:
+    shop = Shop()
+    for customer in range(4):
+        shop.buy(f"c{customer}", "p", "10.5", days_ago=1, category="jewelry")
+    shop.buy("a/b", "p", "3", days_ago=1)
+    shop.add_model()
+    return shop
+
+
+@asynccontextmanager
+async def served(
+    app: ASGIApp, protocol: type[HttpToolsProtocol]
+) -> AsyncIterator[tuple[uvicorn.Server, int]]:
+    server = uvicorn.Server(uvicorn.Config(app, port=0, http=protocol, log_level="error", lifespan="off"))
+    serving = asyncio.create_task(server.serve())
+    try:
+        for _ in range(TURNS_MAX):
+            if server.started:
+                break
+            await asyncio.sleep(0)
+        yield server, server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = True
+        await serving
+
+
+async def said(port: int, sent: bytes) -> bytes:
+    """All that comes back until the server closes the connection, as `CLOSE` has it do."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(sent)
+    answer = await asyncio.wait_for(reader.read(), 20)
+    writer.close()
+    return answer
+
+
+def by(app: ASGIApp, protocol: type[HttpToolsProtocol], sent: bytes) -> bytes:
+    async def run() -> bytes:
+        async with served(app, protocol) as (_, port):
+            await said(port, ASK % (b"c0", b"") + CLOSE)  # The model is loaded.
+            return await said(port, sent)
+
+    return PASSING.sub(b"", uvloop.run(run()))
+
+
+# Why: the short way is there for its speed alone. Status, headers, body and their order are what uvicorn and the routes give.
+@pytest.mark.parametrize(
+    "sent",
+    [
+        ASK % (b"c1", b""),
+        ASK % (b"c1", b"Connection: keep-alive\r\n"),
+        ASK % (b"c1?at=2026-11-20T10:00:00Z", b""),
+        ASK % (b"c1?at=never", b""),
+        ASK % (b"c1?a/b=c/d", b""),
+        ASK % (b"nobody", b""),
+        ASK % (b"a%2Fb", b""),
+        ASK % (b"a/b", b""),
+        ASK % (b"%FF", b""),
+        ASK % (b"", b""),
+        ASK % (b"c1", b"X-Request-Id: mine\r\n"),
+        ASK % (b"c1", b"X-Request-Id: \xff\r\n"),
+        ASK % (b"c1", b"Content-Length: 3\r\n") + b"abc",
+        ASK % (b"c1", b"Transfer-Encoding: chunked\r\n") + b"3\r\nabc\r\n0\r\n\r\n",
+        ASK % (b"c1", b"Expect: 100-continue\r\n"),
+        ASK % (b"c1", b"Connection: Upgrade\r\nUpgrade: websocket\r\n"),
+        ASK % (b"c1", b"Connection: close\r\n"),
+        (ASK % (b"c1", b"")).replace(b"HTTP/1.1", b"HTTP/1.0"),
+        (ASK % (b"c1", b"")).replace(b"GET", b"HEAD"),
+        (ASK % (b"c1", b"")).replace(b"GET", b"DELETE"),
+        (ASK % (b"c1", b"")).replace(b"will_buy", b"will_sell"),
+        (ASK % (b"c1", b"")).replace(b"customer", b"household"),
+        b"GET /predict/will_buy HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET nonsense\r\n\r\n",
+    ],
+)
+def test_it_answers_as_uvicorn_and_the_routes_do(sent: bytes, shop: Shop) -> None:
+    expected = by(shop.api, HttpToolsProtocol, sent + CLOSE)
+    assert expected.startswith(b"HTTP/1.1 ")
+    assert by(shop.api, PredictionProtocol, sent + CLOSE) == expected
+
+
+# Why: a length that is one off takes the next answer's first byte with it.
+def test_the_length_is_that_of_the_body(shop: Shop) -> None:
+    async def run() -> bytes:
+        async with served(shop.api, PredictionProtocol) as (_, port):
+            await said(port, ASK % (b"c0", b"") + CLOSE)
+            return await said(port, ASK % (b"%C3%A9", b"") + CLOSE)
+
+    head, _, rest = uvloop.run(run()).partition(b"\r\n\r\n")
+    length = int(head.partition(b"content-length: ")[2].split(b"\r\n")[0])
+    assert "no events of customer é".encode() in rest[:length]
+    assert rest[length:].startswith(b"HTTP/1.1 200")
+
+
+# Why: P2. A caller's own id waits for the disk; those behind it on the connection must not be answered before it.
+def test_answers_keep_their_order_where_one_has_to_wait(shop: Shop) -> None:
+    sent = [ASK % (b"c%d" % n, b"X-Request-Id: r%d\r\n" % n if n % 2 else b"") for n in range(4)]
+    whole = by(shop.api, PredictionProtocol, b"".join(sent) + CLOSE)
+    parts = whole.split(b"HTTP/1.1 200 OK")[1:]
+    assert [b'"requestId":"r%d"' % n in part for n, part in enumerate(parts[:4])] == [False, True] * 2
+    assert [item["entity"]["S"] for item in shop.log_rows() if item["entity"]["S"] != "c0"].count("c2") == 1
+    assert b"openapi" in parts[4]
+
+
+class Sent(asyncio.Transport):
+    """A connection whose answers stay here."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers: list[bytes] = []
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.answers.append(bytes(data))
+
+    def is_closing(self) -> bool:
+        return False
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+# Why: P1. One caller's thousand requests in one packet must not hold up everybody else's.
+def test_of_requests_that_arrive_together_only_the_first_is_answered_at_once(shop: Shop) -> None:
+    async def run() -> tuple[int, int]:
+        async with served(shop.api, PredictionProtocol) as (server, port):
+            await said(port, ASK % (b"c0", b"") + CLOSE)
+            protocol, transport = PredictionProtocol(server.config, server.server_state, {}), Sent()
+            protocol.connection_made(transport)
+            protocol.data_received(ASK % (b"c1", b"") * 5)
+            at_once = b"".join(transport.answers).count(b"HTTP/1.1 200")
+            for _ in range(TURNS_MAX):
+                if not server.server_state.tasks:
+                    break
+                await asyncio.sleep(0)
+            protocol.connection_lost(None)
+            return at_once, b"".join(transport.answers).count(b"HTTP/1.1 200")
+
+    assert uvloop.run(run()) == (1, 5)
+
+
+# Why: P3. What nobody expected is a 500 with a line in the log; the connection and the next request live on.
+def test_an_unexpected_error_is_a_500_and_is_logged(shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
+    service = shop.api.state.serving.predictors["will_buy"]
+
+    async def broken(asked: object) -> dict[str, object]:
+        raise RuntimeError("a bug of ours")
+
+    async def run() -> tuple[bytes, bytes]:
+        async with served(shop.api, PredictionProtocol) as (_, port):
+            service.answer = broken
+            failed = await said(port, ASK % (b"c1", b""))
+            del service.answer
+            return failed, await said(port, ASK % (b"c1", b"") + CLOSE)
+
+    failed, after = uvloop.run(run())
+    assert failed.startswith(b"HTTP/1.1 500 ")
+    assert after.startswith(b"HTTP/1.1 200 ")
+    assert "RuntimeError: a bug of ours" in capfd.readouterr().err
+
+
+# Why: a caller that goes away while its prediction waits leaves nothing behind, and the row in the log is there.
+def test_a_caller_that_goes_away_leaves_no_task(shop: Shop) -> None:
+    async def run() -> None:
+        async with served(shop.api, PredictionProtocol) as (server, port):
+            await said(port, ASK % (b"c0", b"") + CLOSE)
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(ASK % (b"c1", b"X-Request-Id: gone\r\n"))
+            writer.write_eof()
+            writer.transport.abort()
+            for _ in range(TURNS_MAX):
+                if not server.server_state.connections and not server.server_state.tasks:
+                    return
+                await asyncio.sleep(0)
+            raise AssertionError(f"left behind: {server.server_state.tasks}")
+
+    uvloop.run(run())
