@@ -77,7 +77,7 @@ class PredictionProtocol(HttpToolsProtocol):
 
             self._hand_over(failed())
         else:
-            self._hand_over(_Begun(answering, waited_for))
+            self._hand_over(_rest(answering, waited_for))
 
     def _is_plain_for(self, lean: LeanPredict) -> bool:
         """P1."""
@@ -119,28 +119,21 @@ def _answering(answer: Awaitable[Answer]) -> Any:
     return typed
 
 
-class _Begun:
-    """The rest of a coroutine that was begun outside a task, and what it waits for."""
+async def _rest(coroutine: Coroutine[Any, Any, Answer], waited_for: asyncio.Future[Any] | None) -> Answer:
+    """Of a coroutine that was begun outside a task, and is at its first wait."""
+    if waited_for is not None:
+        await asyncio.wait([waited_for])
+    return await _Begun(coroutine)
 
-    def __init__(self, coroutine: Coroutine[Any, Any, Answer], waited_for: Any) -> None:
-        self._coroutine, self._waited_for = coroutine, waited_for
+
+class _Begun:
+    """`await` itself refuses a coroutine that has begun."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Answer]) -> None:
+        self._coroutine = coroutine
 
     def __await__(self) -> Generator[Any, Any, Answer]:
-        waited_for, coroutine = self._waited_for, self._coroutine
-        try:
-            while True:
-                try:
-                    sent = yield waited_for
-                except GeneratorExit:
-                    coroutine.close()
-                    raise
-                except BaseException as error:
-                    waited_for = coroutine.throw(error)
-                else:
-                    waited_for = coroutine.send(sent)
-        except StopIteration as finished:
-            answer: Answer = finished.value
-            return answer
+        return self._coroutine.__await__()
 
 
 __all__ = ["PredictionProtocol"]
