@@ -17,6 +17,8 @@ from functools import partial
 from operator import itemgetter
 from typing import Any, TypeAlias
 
+import msgspec
+
 from penstock.errors import ServiceError, UsageError
 from penstock.features.definition import Measure, Plan, Source, Values, assemble, measure_rows, tie
 from penstock.features.instants import (
@@ -46,8 +48,7 @@ END_PAGE_FILTERED = 100
 ENTITY_BYTES_MAX = 2048
 
 
-@dataclass(slots=True)
-class Observed:
+class Observed(msgspec.Struct):
     """What was read of one entity: the measured values, how many events they come from, how many were skipped."""
 
     measured: Values

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+import msgspec
 import numpy
 import numpy.typing
 
@@ -20,8 +21,7 @@ Label: TypeAlias = int | float | str | bool
 Floats: TypeAlias = numpy.typing.NDArray[numpy.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(msgspec.Struct, frozen=True, gc=False):
     label: Label
     probability: float | None
 

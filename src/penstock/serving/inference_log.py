@@ -26,11 +26,10 @@ L2. It is written before the answer leaves, and survives `kill -9` from then on.
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import orjson
 
 from penstock.app.tables import Table, declare
@@ -50,8 +49,7 @@ def table() -> Table:
     return declare(TABLE, "requestId", None, {}, {}, True, time_to_live="expiresAt")
 
 
-@dataclass(frozen=True, slots=True)
-class Inference:
+class Inference(msgspec.Struct, frozen=True, gc=False):
     """One row of the log."""
 
     request_id: str
@@ -161,5 +159,8 @@ class RequestIds:
     def fresh(self) -> str:
         if self._used == len(self._held):
             self._held, self._used = self._random(16 * self._AT_ONCE), 0
+        drawn = self._held[self._used : self._used + 16].hex()
         self._used += 16
-        return str(uuid.UUID(bytes=self._held[self._used - 16 : self._used], version=4))
+        # Version 4 and RFC 4122's variant, as uuid.UUID writes them; by hand it is a third of the time.
+        variant = "89ab"[int(drawn[16], 16) & 3]
+        return f"{drawn[:8]}-{drawn[8:12]}-4{drawn[13:16]}-{variant}{drawn[17:20]}-{drawn[20:]}"

@@ -7,9 +7,9 @@ import hashlib
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import msgspec
 import orjson
 
 from penstock.app.predictors import Predictor
@@ -45,8 +45,7 @@ SHADOWS_MAX = 64  # Of a challenger that is Python: what is asked beyond is coun
 _ACTIONS = {"batch_get_item": "BatchGetItem", "query": "Query"}
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """What a caller wants to know. `entity` None: the features come with the request."""
 
     entity: str | None

@@ -23,9 +23,10 @@ import csv
 import io
 import math
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import orjson
 
 from penstock.features.definition import Plan
@@ -72,7 +73,9 @@ def parse(
         wanted = kind
     if wanted not in (JSON, CSV):
         raise RequestProblem(406, "BadAccept", f"the answer is {JSON} or {CSV}, not {accept}")
-    asked = [replace(_asked(plan, row, received_s), inference_id=inference_id) for row in rows]
+    asked = [
+        msgspec.structs.replace(_asked(plan, row, received_s), inference_id=inference_id) for row in rows
+    ]
     return Invocation(asked, many, wanted)
 
 

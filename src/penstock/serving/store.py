@@ -49,18 +49,15 @@ class EndpointStore:
         return None if self._position is None else self._position()
 
     async def call(self, action: str, request: Mapping[str, Any]) -> Answer:
-        asked: asyncio.Future[Answer] = self._begin(action, request)
-        return asked.result() if asked.done() else await asked
+        return decode_answer(action, await self._begin(action, request).content())
 
     async def call_all(self, action: str, requests: Sequence[Mapping[str, Any]]) -> list[Answer]:
-        if len(requests) == 1:
-            return [await self.call(action, requests[0])]
         started = [self._begin(action, request) for request in requests]
-        return [await answer for answer in started]
+        return [decode_answer(action, await reply.content()) for reply in started]
 
     async def pages(self, queries: Sequence[Mapping[str, Any]]) -> list[Page]:
-        started = [self._begin("Query", query, _as_it_is) for query in queries]
-        return [answer.result() if answer.done() else await answer for answer in started]
+        started = [self._begin("Query", query) for query in queries]
+        return [await reply.content() for reply in started]
 
     async def write(self, action: str, request: Mapping[str, Any]) -> None:
         """`start` applies before it returns, and what is written out survives `kill -9`; only the sync is still to come.
@@ -76,57 +73,59 @@ class EndpointStore:
             raise decode_error(write.status, write.body)
         write.is_answered = True
 
-    def _begin(
-        self,
-        action: str,
-        request: Mapping[str, Any],
-        decode: Callable[[str, bytes], Any] = decode_answer,
-    ) -> asyncio.Future[Any]:
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-
-        def done(status: int, body: bytes) -> None:
-            if future.cancelled():
-                return
-            if status == 200:
-                future.set_result(decode(action, body))
-            else:
-                future.set_exception(decode_error(status, body))
-
-        self._start(target_of(action), encode_request(request), done)
-        return future
-
-
-def _as_it_is(action: str, body: bytes) -> bytes:
-    return body
+    def _begin(self, action: str, request: Mapping[str, Any]) -> _Reply:
+        reply = _Reply()
+        self._start(target_of(action), encode_request(request), reply)
+        return reply
 
 
 def _is_written() -> bool:
     return True
 
 
-class _Write(Patient):
-    """A write whose caller mostly does not wait for its end: a future for each would cost a tenth of a logged prediction."""
+class _Reply:
+    """Where one answer arrives, mostly before `start` returns: a future is made only for who has to wait."""
 
-    __slots__ = ("_ended", "body", "is_answered", "status")
+    __slots__ = ("_ended", "body", "status")
 
     def __init__(self) -> None:
         self.status, self.body = 0, b""
-        self.is_answered = False
         self._ended: asyncio.Future[None] | None = None
 
     def __call__(self, status: int, body: bytes) -> None:
         self.status, self.body = status, body
         if self._ended is not None and not self._ended.done():
             self._ended.set_result(None)
+
+    async def content(self) -> bytes:
+        """The body, or the error that it tells."""
+        if not self.status:
+            await self.end()
+        if self.status != 200:
+            raise decode_error(self.status, self.body)
+        return self.body
+
+    async def end(self) -> None:
+        self._ended = asyncio.get_running_loop().create_future()
+        await self._ended
+
+
+class _Write(_Reply, Patient):
+    """A write whose caller mostly does not wait for its end."""
+
+    __slots__ = ("is_answered",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_answered = False
+
+    def __call__(self, status: int, body: bytes) -> None:
+        super().__call__(status, body)
         if self.is_answered and status != 200:
             told = {"message": "a write that was answered for failed at its sync"}
             asyncio.get_running_loop().call_exception_handler(
                 told | {"exception": decode_error(status, body)}
             )
-
-    async def end(self) -> None:
-        self._ended = asyncio.get_running_loop().create_future()
-        await self._ended
 
 
 class ClientStore:

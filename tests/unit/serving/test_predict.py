@@ -115,7 +115,10 @@ def test_request_ids_are_random_uuids_over_many_refills() -> None:
     ids = RequestIds()
     found = [ids.fresh() for _ in range(2000)]
     assert len(set(found)) == 2000
-    assert {uuid.UUID(each).version for each in found} == {4}
+    read = [uuid.UUID(each) for each in found]
+    assert {each.version for each in read} == {4}
+    assert {each.variant for each in read} == {uuid.RFC_4122}
+    assert [str(each) for each in read] == found
 
 
 # Why: a retry returns the first answer, and with it what was said of a customer of whom nothing is known.
