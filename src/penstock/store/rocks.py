@@ -187,16 +187,17 @@ class RocksStore:
         value, step = cursor.value, cursor.prev if reverse else cursor.next
         values: list[bytes] = []
         add, room = values.append, bytes_max
-        while (held := value()) is not None:
-            if reverse and cursor.key() < lower:
-                return values, False
-            if room <= 0 or len(values) >= count_max:
-                return values, True
+        for _ in range(count_max):
+            held = value()
+            if held is None or room <= 0 or (reverse and cursor.key() < lower):
+                break
             add(held)
             room -= len(held)
             step()
-        _raise_if_damaged(cursor)
-        return values, False
+        at = cursor.key()
+        if at is None:
+            _raise_if_damaged(cursor)
+        return values, at is not None and (not reverse or at >= lower)
 
     def _cursor(self, family: Family, lower: bytes, upper: bytes | None, reverse: bool) -> Any:
         """A cursor at its first pair. The caller holds `upper` as long: RocksDB keeps a pointer into those bytes,
