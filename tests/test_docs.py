@@ -268,6 +268,5 @@ def test_what_init_writes_runs_and_tests_itself(tmp_path: Path) -> None:
         text = (shop / "README.md").read_text()
         [put] = re.findall(r"curl -X POST.*?\n.*", text)
         assert json.loads(_run(_at(up, shlex.split(put.replace("\\\n", " "))), shop))["stored"] == 1
-        assert json.loads(_run(_at(up, ["curl", "localhost:8080/predict/will_order/customer/c1"]), shop))[
-            "error"
-        ]
+        [ask] = re.findall(r"curl localhost:8080/predict.*", text)
+        assert json.loads(_run(_at(up, ask.split()), shop))["modelVersion"] == "1"

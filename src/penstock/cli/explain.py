@@ -25,7 +25,10 @@ def run(
     per_second: Annotated[float, typer.Option(help="How many such requests a second the month has.")] = 1.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as it came.")] = False,
 ) -> None:
-    """Tell which index a request uses, what it reads and consumes, what to beware of, and a month's cost on AWS."""
+    """Tell which index a request uses, what it reads and consumes, what to beware of, and a month's cost on AWS.
+
+    Example: `penstock explain Scan '{"TableName": "Orders"}' --per-second 10`
+    """
     if url is None and not data.is_dir():
         raise UsageError(f"{data} is no data directory: give --data or --url")
     with connect(url or f"file:{data}") as client:
