@@ -69,12 +69,16 @@ class PredictorPages:
     def counted(self, name: str) -> dict[str, Any]:
         """What the process has counted since it started."""
         registry = self._context.metrics
-        found: dict[str, Any] = {"answers": None, "failures": 0, "p50_s": None, "p99_s": None}
+        found: dict[str, Any] = {"answers": None, "failures": {}, "p50_s": None, "p99_s": None}
         for metric in registry.metrics() if registry is not None else ():
             if metric.name == "penstock_predictions_total":
                 found["answers"] = sum(s.value for s in metric.samples() if ("predictor", name) in s.labels)
             elif metric.name == "penstock_prediction_failures_total":
-                found["failures"] = sum(s.value for s in metric.samples() if ("predictor", name) in s.labels)
+                found["failures"] = {
+                    dict(each.labels)["code"]: each.value
+                    for each in metric.samples()
+                    if ("predictor", name) in each.labels
+                }
             elif isinstance(metric, Histogram) and metric.name == LATENCY and metric.count(name):
                 found |= {"p50_s": metric.quantile(0.5, name), "p99_s": metric.quantile(0.99, name)}
         return found
