@@ -131,6 +131,7 @@ class TablePages:
         return told | {
             "items": items,
             "columns": exploring.columns(items, target, found[0]),
+            "numeric": {name for item in items for name, value in item.items() if "N" in value},
             "words": [typed_json.key_word(exploring.key_of(item, found[0])) for item in items],
             "next": typed_json.key_word(last) if last else "",
             "first_query": self._query(form, ""),
