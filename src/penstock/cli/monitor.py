@@ -138,7 +138,7 @@ def _show(report: Report) -> None:
             [
                 (
                     name,
-                    *("" if ages[each] is None else duration(ages[each] * DAY_S) for each in AGES),
+                    *("" if (days := ages[each]) is None else duration(days * DAY_S) for each in AGES),
                     f"{ages['without']:,.0f}",
                 )
                 for name, ages in report.staleness.items()

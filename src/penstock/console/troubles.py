@@ -68,7 +68,9 @@ def of_predictors(predictors: Sequence[Mapping[str, Any]]) -> Iterator[Trouble]:
             codes = ", ".join(sorted(each["failed_lately"]))
             requests = f"{count:,.0f} request{'' if count == 1 else 's'}"
             yield Trouble(
-                f"{requests} to {each['name']} failed or were refused lately: {codes}.", where, link
+                f"{requests} to {each['name']} failed or {'was' if count == 1 else 'were'} refused lately: {codes}.",
+                where,
+                link,
             )
 
 
