@@ -53,7 +53,7 @@ class LakePages:
     async def show(self, request: Request) -> Response:
         tables, flows, problem = await self._contents()
         # The application's own tables before the log of its answers, which the alphabet may put first.
-        declared = [f"current.{name}" for name in self._pages.context.app.lake_tables]
+        declared = [f"current.{name}" for name in self._pages.context.app.followed()]
         named = {each["full"]: each["select"] for each in tables if each["namespace"] == "current"}
         first = next((named[name] for name in [*declared, *named] if name in named), None)
         sql = request.query_params.get("sql") or first or "SELECT 1 AS one"

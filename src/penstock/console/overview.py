@@ -99,7 +99,7 @@ class OverviewPages:
         for each in list(app.predictors.values())[:1]:
             address = f"{request.url.scheme}://{request.headers.get('host', '')}"
             found.append(("Predict", f"curl {address}/predict/{each.name}/{each.features.entity_name}/c1"))
-        for name in list(app.lake_tables)[:1]:
+        for name in app.followed()[:1]:
             found.append(("Ask the lake", f'penstock sql "SELECT count(*) FROM current.{name}"'))
         return [*found, ("AWS CLI", f"aws dynamodb list-tables --endpoint-url {api_url}")]
 
@@ -121,7 +121,7 @@ class OverviewPages:
         behind = [flow["behind_s"] for flow in flows if flow["behind_s"] is not None]
         return {
             "problems": [
-                *troubles.of_lake(lake_problem, flows, bool(self._context.app.lake_tables)),
+                *troubles.of_lake(lake_problem, flows, bool(self._context.app.followed())),
                 *troubles.of_consumers(consumers),
                 *troubles.of_predictors(predictors),
                 *troubles.of_tables(tables),
