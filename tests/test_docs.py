@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import sys
 import textwrap
+import urllib.request
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -268,6 +269,9 @@ def test_what_init_writes_runs_and_tests_itself(tmp_path: Path) -> None:
         text = (shop / "README.md").read_text()
         [put] = re.findall(r"curl -X POST.*?\n.*", text)
         assert json.loads(_run(_at(up, shlex.split(put.replace("\\\n", " "))), shop))["stored"] == 1
-        assert json.loads(_run(_at(up, ["curl", "localhost:8080/predict/will_order/customer/c1"]), shop))[
-            "error"
-        ]
+        with urllib.request.urlopen(up.url("app")) as answer:  # Only the address, as somebody types it.
+            assert answer.geturl() == up.url("app") + "/console/"
+        [ask] = re.findall(r"curl localhost:8080/predict.*", text)
+        answered = json.loads(_run(_at(up, ask.split()), shop))
+        assert answered["modelVersion"] == "1"
+        assert 0.01 < answered["probability"] < 0.99

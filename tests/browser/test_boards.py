@@ -47,6 +47,23 @@ def test_a_board_is_narrowed_down(looker: Looker) -> None:
         expect(page.get_by_label("Category", exact=True)).to_have_value("jewelry")
 
 
+# Why: an hour in which nobody bought was as wide as no time at all, so that a shop's morning looked like its night.
+def test_times_without_rows_have_their_place_along_the_axis(looker: Looker) -> None:
+    with looker.page("/boards/sales") as page:
+        page.wait_for_selector("html[data-drawn]")
+        days = ["2026-11-01 00:00:00", "2026-11-02 00:00:00", "2026-11-05 00:00:00"]
+        assert page.evaluate("evenly", days) == [f"2026-11-0{day} 00:00:00" for day in range(1, 6)]
+        assert page.evaluate("evenly", ["2026-11-01T10:00", "2026-11-01T10:01", "2026-11-01T10:03"]) == [
+            f"2026-11-01T10:0{minute}" for minute in range(4)
+        ]
+        for kept in (
+            ["toys", "home", "grocery"],
+            ["2026-01-01", "2026-02-01", "2026-03-01"],
+            ["2026-11-02", "2026-11-01"],
+        ):
+            assert page.evaluate("evenly", kept) == kept
+
+
 # Why: a board is made and changed where it is looked at; a wrong file is refused with the reason, and a chart that fails
 # says so beside those that do not.
 def test_a_board_is_made_changed_and_deleted(looker: Looker) -> None:

@@ -26,7 +26,9 @@ def test_a_question_is_answered_as_grid_chart_and_file(looker: Looker, tmp_path:
         looker.check(page, "answer")
         looker.picture(page, "lake-answer-wide-light")
         page.get_by_role("tab", name="Chart").click()
-        page.locator("[data-chart-kind]").select_option("bar")
+        expect(page.locator("[data-chart-kind]")).to_have_value(
+            "bar"
+        )  # There is nothing between two categories.
         assert page.evaluate("Boolean(Chart.getChart(document.querySelector('[data-answer-chart]')))")
         looker.check(page, "chart of an answer")
         looker.picture(page, "lake-chart-wide-light")
@@ -87,6 +89,25 @@ def test_a_snapshot_can_be_asked(looker: Looker) -> None:
         expect(page.locator(".cm-content")).to_contain_text("FOR VERSION AS OF")
         page.get_by_role("button", name="Run").click()
         expect(page.locator("#answer [role=status]").first).to_contain_text("rows")
+
+
+# Why: a newcomer's first question is about the application's own table, whatever the alphabet says.
+def test_the_first_question_is_about_the_applications_table(looker: Looker) -> None:
+    with looker.page("/lake") as page:
+        expect(page.locator(".cm-content")).to_contain_text("FROM current.Purchases")
+
+
+# Why: seen on a phone: the list of names stayed open over the answer that was asked for.
+def test_asking_closes_the_list_of_names(looker: Looker) -> None:
+    with looker.page("/lake", size="narrow") as page:
+        page.wait_for_selector(".cm-editor")
+        page.locator(".cm-content").click()
+        page.keyboard.press("Control+a")
+        page.keyboard.type("SELECT count(*) FROM current.Purchases LIMIT 1 OFFS")
+        expect(page.locator(".cm-tooltip-autocomplete")).to_be_visible()
+        expect(page.locator(".cm-completionIcon")).to_have_count(0)
+        page.keyboard.press("Control+Enter")
+        expect(page.locator(".cm-tooltip-autocomplete")).to_have_count(0)
 
 
 # Why: names of tables and columns are long; nobody should have to spell them.

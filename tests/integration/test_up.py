@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
+import subprocess
+import sys
+import urllib.request
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -168,3 +172,29 @@ def test_up_tells_programs_what_happens(tmp_path: Path) -> None:
     assert ready == {"table", "worker", "lake"}
     [up_at_last] = [each for each in told if each["event"] == "up"]
     assert up_at_last["facts"]["predictor"] == "will_order"
+
+
+# Why: an application on a machine of its own runs without a terminal; whoever starts it has to learn where it is.
+def test_in_the_background_it_tells_where_it_is_and_is_stopped(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text('import penstock\n\napp = penstock.App("small")\n')
+
+    def penstock_command(*words: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "penstock", *words],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    ports = ("--api-port", "0", "--app-port", "0", "--lake-port", "0")
+    told = penstock_command("up", "--detach", "--data", "elsewhere", *ports)
+    try:
+        assert "`penstock down --data elsewhere`" in told
+        [url] = re.findall(r"^console (http://\S+)$", told, re.MULTILINE)
+        with urllib.request.urlopen(url) as answer:
+            assert b"Overview" in answer.read()
+    finally:
+        penstock_command("down", "--data", "elsewhere")

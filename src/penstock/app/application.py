@@ -150,6 +150,10 @@ class App:
         for each in followed:
             _add(self.lake_tables, each.name, LakeTable(each, tuple(mask), tuple(drop), transform, schema))
 
+    def followed(self) -> list[str]:
+        """The declared tables that the lake follows: those that were named, or all that have a stream."""
+        return list(self.lake_tables) or [name for name, table in self.tables.items() if table.stream]
+
     def lake_table(self, name: str, *, sql: str, every: str) -> CuratedTable:
         return _add(self.curated_tables, name, CuratedTable(name, sql, seconds(every)))
 

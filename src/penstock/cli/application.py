@@ -64,6 +64,11 @@ class Opened:
 
 
 def open_registry(data: Path, store: str | None) -> tuple[Client, Registry]:
+    # A question about nothing must not leave an empty database behind, which the next question would be asked of.
+    if store is None and not (data / OWNER).exists():
+        raise UsageError(
+            f"there are no tables in {data}/; `penstock up` makes them, and --data or --store says where else"
+        )
     client = connect(store or f"file:{data}")
     return client, Registry(client, ArtifactFolder(data / "models"))
 

@@ -59,6 +59,7 @@ def export_board(
     ] = None,
     dark: Annotated[bool, typer.Option("--dark", help="In the dark theme.")] = False,
     width: Annotated[int, typer.Option(help="The page's width in pixels.", min=320, max=4000)] = WIDTH,
+    json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
 ) -> None:
     """Print a board of the running application, with a Chromium, Chrome or Edge that is installed here.
 
@@ -71,4 +72,7 @@ def export_board(
             raise UsageError(f"{each!r} is no filter; write NAME=VALUE")
         values.append((key, value))
     export(board_url(url, name, values), out, dark=dark, width=width)
-    print(out)
+    if json:
+        print_json({"board": name, "file": str(out), "bytes": out.stat().st_size})
+    else:
+        print(out)

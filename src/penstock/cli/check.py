@@ -52,7 +52,10 @@ def run(
     data: Annotated[Path, typer.Argument(help="The data directory.")] = Path("data"),
     json: Annotated[bool, typer.Option("--json", help="The findings as JSON.")] = False,
 ) -> None:
-    """Verify every record, index entry and counter of a data directory, served or not."""
+    """Verify every record, index entry and counter of a data directory, served or not.
+
+    Example: `penstock check --data /srv/shop`
+    """
     # What moves goes to standard error, so that standard output is the answer alone.
     console = Console(highlight=False)
     with Console(stderr=True).status(f"opening {data}") as status:

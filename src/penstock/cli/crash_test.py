@@ -23,8 +23,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from penstock.cli.application import AsJson
 from penstock.cli.check import ask_for_checkpoint, check_files
 from penstock.cli.crash_workload import Replay, Writer, create_table, patient_client
+from penstock.cli.output import print_json
 from penstock.errors import PenstockError, UsageError
 
 _OPEN_S = 60.0
@@ -41,9 +43,14 @@ def run(
     data: Annotated[
         Path | None, typer.Option(help="A new directory for the data; a temporary one if not given.")
     ] = None,
+    json: AsJson = False,
 ) -> None:
-    """Kill a server under load again and again; show each kill and the check after it."""
-    console = Console(highlight=False)
+    """Kill a server under load again and again; show each kill and the check after it.
+
+    Example: `penstock crash-test --kills 100 --seed 7`
+    """
+    # With --json what moves goes to standard error, so that standard output is the answer alone.
+    console = Console(highlight=False, stderr=json)
     if data is not None and data.exists() and any(data.iterdir()):
         raise UsageError(f"{data} is not empty: crash-test wants a directory of its own")
     temporary = Path(tempfile.mkdtemp(prefix="penstock-crash-test-")) if data is None else None
@@ -55,6 +62,16 @@ def run(
         total, wrong = total + kill.acknowledged, bool(kill.wrong)
         if wrong:
             break
+    if json:
+        print_json(
+            {
+                "seed": seed,
+                "kills": kill.number,
+                "acknowledged": total,
+                "wrong": kill.wrong,
+                "data": str(folder),
+            }
+        )
     if wrong:
         console.print(f"[red]wrong[/]: the data is kept in {folder}; replay with --seed {seed}")
         raise typer.Exit(1)

@@ -36,7 +36,10 @@ def list_letters(
     limit: Annotated[int, typer.Option(help="At most so many.", min=1)] = 100,
     json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
 ) -> None:
-    """Records that could not be handled, in order of their positions."""
+    """Records that could not be handled, in order of their positions.
+
+    Example: `penstock dead-letters list send_receipt`
+    """
     with connect(endpoint(url, data)) as client:
         found = list(DeadLetters(client).list(consumer, limit=limit))
     if json:
@@ -62,7 +65,10 @@ def show_letter(
     url: Endpoint = None,
     data: Data = Path("data"),
 ) -> None:
-    """One letter with its error, its trace and the record, as JSON."""
+    """One letter with its error, its trace and the record, as JSON.
+
+    Example: `penstock dead-letters show send_receipt 300003`
+    """
     with connect(endpoint(url, data)) as client:
         print_json(_found(DeadLetters(client), consumer, id).plain())
 
@@ -79,7 +85,10 @@ def retry_letters(
     ] = None,
     json: AsJson = False,
 ) -> None:
-    """Call the handler with the record once more, here. Exit code 1 where one failed again."""
+    """Call the handler with the record once more, here. Exit code 1 where one failed again.
+
+    Example: `penstock dead-letters retry send_receipt --all`
+    """
     done, failures = 0, []
     with connect(place := endpoint(url, data)) as client:
         letters = DeadLetters(client)
@@ -109,7 +118,10 @@ def discard_letters(
     data: Data = Path("data"),
     json: AsJson = False,
 ) -> None:
-    """Drop letters for good."""
+    """Drop letters for good.
+
+    Example: `penstock dead-letters discard send_receipt 300003`
+    """
     with connect(endpoint(url, data)) as client:
         letters = DeadLetters(client)
         chosen = _chosen(letters, consumer, id, all, gaps=True)

@@ -55,7 +55,8 @@ def run(
         print_json({"data": str(data), "parts": [asdict(part) for part in parts], "deleted": yes})
     else:
         _show(data, parts)
-        if not yes and typer.prompt(f"Type {data.name} to delete all of it", default="") != data.name:
+        question = f"Type {data.name} to delete all of it"
+        if not yes and typer.prompt(question, default="", show_default=False) != data.name:
             print("nothing was deleted")
             raise typer.Exit(1)
     if yes or not json:

@@ -25,7 +25,10 @@ def run(
     per_second: Annotated[float, typer.Option(help="How many such requests a second the month has.")] = 1.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as it came.")] = False,
 ) -> None:
-    """Tell which index a request uses, what it reads and consumes, what to beware of, and a month's cost on AWS."""
+    """Tell which index a request uses, what it reads and consumes, what to beware of, and a month's cost on AWS.
+
+    Example: `penstock explain Scan '{"TableName": "Orders"}' --per-second 10`
+    """
     if url is None and not data.is_dir():
         raise UsageError(f"{data} is no data directory: give --data or --url")
     with connect(url or f"file:{data}") as client:
@@ -52,10 +55,10 @@ def show(told: dict[str, Any], console: Console) -> None:
     table.add_row(
         "reads through", f"{told['Access']} · {place}" + (f" · {told['Index']}" if told["Index"] else "")
     )
-    table.add_row("reads", f"{told['ItemsRead']:,} items, {told['BytesRead']:,} bytes")
+    table.add_row("reads", f"{_items(told['ItemsRead'])}, {told['BytesRead']:,} bytes")
     if told["ItemsReturned"] is not None:
         more = ", and there is more on the next page" if told["MorePages"] else ""
-        table.add_row("returns", f"{told['ItemsReturned']:,} items{more}")
+        table.add_row("returns", f"{_items(told['ItemsReturned'])}{more}")
     if told["RecordsWritten"]:
         table.add_row("writes", f"{told['RecordsWritten']:,} records, index entries among them")
     table.add_row("consumes", f"{told['ReadUnits']:g} read units, {told['WriteUnits']:g} write units")
@@ -65,3 +68,7 @@ def show(told: dict[str, Any], console: Console) -> None:
     console.print(table)
     for warning in told["Warnings"]:
         console.print(f"[yellow]beware[/] {warning}")
+
+
+def _items(count: int) -> str:
+    return f"{count:,} item{'' if count == 1 else 's'}"

@@ -27,7 +27,10 @@ def show(
     store: Store = None,
     json: AsJson = False,
 ) -> None:
-    """Show what was asked, what the model saw and what it said."""
+    """Show what was asked, what the model saw and what it said.
+
+    Example: `penstock inferences show 7f0c…`
+    """
     with open_application(app, data, store) as opened:
         row = from_item(Inferences(opened.app, opened.client, opened.registry).row(request_id))
     if json:
@@ -47,7 +50,10 @@ def replay(
     store: Store = None,
     json: AsJson = False,
 ) -> None:
-    """Compute an inference again from the history. Exit code 1 where anything differs, with what and why."""
+    """Compute an inference again from the history. Exit code 1 where anything differs, with what and why.
+
+    Example: `penstock inferences replay 7f0c…`
+    """
     with open_application(app, data, store) as opened:
         inferences = Inferences(opened.app, opened.client, opened.registry, opened.lake(), run_python=True)
         found = inferences.replay(request_id)

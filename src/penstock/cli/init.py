@@ -40,7 +40,8 @@ def run(
         print_json({"folder": str(folder), "files": list(_FILES)})
         return
     test = f"pytest {name}" if find_spec("pytest") else f"pip install pytest && pytest {name}"
-    wide = len(test) + 4
-    print(
-        f"{folder}/: {', '.join(_FILES)}\n\n  {f'penstock up {name}':<{wide}}run it\n  {test:<{wide}}test it"
-    )
+    commands = {f"penstock up {name}": "run it", test: "test it"}
+    wide = max(map(len, commands)) + 4
+    print(f"{folder}/: {', '.join(_FILES)}\n")
+    for command, meaning in commands.items():
+        print(f"  {command:<{wide}}{meaning}")

@@ -33,7 +33,10 @@ DEFAULT = "file:./data/lake"
 
 @app.command()
 def status(lake: Where = DEFAULT, as_json: AsJson = False) -> None:
-    """How far each table has come, and whether its sink runs."""
+    """How far each table has come, and whether its sink runs.
+
+    Example: `penstock lake status`
+    """
     warehouse = open_warehouse(lake, make=False)
     running = _ask_process(warehouse, "GET", "/status")
     flows = {flow["table"]: flow for flow in running["tables"]} if running else {}
@@ -73,7 +76,10 @@ def _progress(warehouse: Warehouse, name: str) -> dict[str, object]:
 
 @app.command()
 def tables(lake: Where = DEFAULT, as_json: AsJson = False) -> None:
-    """Every table: rows, files, delete files, size, snapshots."""
+    """Every table: rows, files, delete files, size, snapshots.
+
+    Example: `penstock lake tables --json`
+    """
     warehouse = open_warehouse(lake, make=False)
     rows: list[dict[str, Any]] = []
     for namespace, name in warehouse.names():
@@ -99,7 +105,10 @@ def snapshots(
     lake: Where = DEFAULT,
     as_json: AsJson = False,
 ) -> None:
-    """The versions that can be asked for with FOR VERSION AS OF."""
+    """The versions that can be asked for with FOR VERSION AS OF.
+
+    Example: `penstock lake snapshots current.orders`
+    """
     warehouse = open_warehouse(lake, make=False)
     # In any case, as SQL takes them.
     named = [pair for pair in warehouse.names() if ".".join(pair).lower() == table.lower()]
@@ -116,7 +125,10 @@ def quarantine(
     rows: Annotated[int, typer.Option(min=1, help="The latest so many.")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Changes that did not land in current, with the reason."""
+    """Changes that did not land in current, with the reason.
+
+    Example: `penstock lake quarantine Orders`
+    """
     opened = open_lake(lake, make=False)
     if opened.warehouse.find("quarantine", table) is None:
         _show([], as_json)
@@ -128,13 +140,19 @@ def quarantine(
 
 @app.command()
 def compact(table: Name, lake: Where = DEFAULT, as_json: AsJson = False) -> None:
-    """Merge small files and apply deletes now."""
+    """Merge small files and apply deletes now.
+
+    Example: `penstock lake compact Orders`
+    """
     _upkeep(lake, table, "compact", compact_now, as_json)
 
 
 @app.command()
 def expire(table: Name, lake: Where = DEFAULT, as_json: AsJson = False) -> None:
-    """Forget all but the latest version, and delete the files that nothing needs. Raw keeps every change."""
+    """Forget all but the latest version, and delete the files that nothing needs. Raw keeps every change.
+
+    Example: `penstock lake expire Orders`
+    """
     _upkeep(lake, table, "expire", expire_now, as_json)
 
 
@@ -147,7 +165,10 @@ def rebuild(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make current again from raw, and heal what is damaged."""
+    """Make current again from raw, and heal what is damaged.
+
+    Example: `penstock lake rebuild Orders`
+    """
     if not anew:
         _upkeep(lake, table, "rebuild", lambda stopped: [stopped.rebuild()], as_json, first=heal)
         return
@@ -165,7 +186,10 @@ def crawl(
     lake: Where = DEFAULT,
     as_json: AsJson = False,
 ) -> None:
-    """Bring CSV, JSON and Parquet files into tables, and say what could not be read."""
+    """Bring CSV, JSON and Parquet files into tables, and say what could not be read.
+
+    Example: `penstock lake crawl ./exports`
+    """
     found, unknown = crawl_folder(open_warehouse(lake), folder)
     rows: list[dict[str, Any]] = [
         {

@@ -29,7 +29,10 @@ def list_models(
     store: Store = None,
     json: AsJson = False,
 ) -> None:
-    """List versions, with their aliases, formats, metrics and where they are from."""
+    """List versions, with their aliases, formats, metrics and where they are from.
+
+    Example: `penstock models list will_buy`
+    """
     client, registry = open_registry(data, store)
     with client:
         names = [model] if model is not None else registry.models()
@@ -96,6 +99,8 @@ def register_model(
     """Register a version. Its fast form has to answer as the original does, or nothing is registered.
 
     A pickle runs code when it is read: take one only from somebody whom you would let run commands here.
+
+    Example: `penstock models register will_buy model.pkl --rows rows.parquet --label label --promote`
     """
     found = _read_rows(rows)
     labels = [row.pop(label) for row in found] if label is not None else []
@@ -141,14 +146,21 @@ def promote(
     alias: Alias = CHAMPION,
     data: Data = Path("data"),
     store: Store = None,
+    json: AsJson = False,
 ) -> None:
-    """Point an alias at a version. Running predictors follow within a second."""
+    """Point an alias at a version. Running predictors follow within a second.
+
+    Example: `penstock models promote will_buy@2`
+    """
     model, chosen = split_name(version)
     if not chosen.isdigit():
         raise UsageError(f"{version}: promote a version by its number, such as {model}@3")
     client, registry = open_registry(data, store)
     with client:
         before = registry.promote(model, int(chosen), alias)
+    if json:
+        print_json({"model": model, "alias": alias, "number": int(chosen), "before": before})
+        return
     was = "" if before is None else f" (was {before})"
     print(f"{model}@{alias} is {chosen}{was}")
 
@@ -159,12 +171,19 @@ def rollback(
     alias: Alias = CHAMPION,
     data: Data = Path("data"),
     store: Store = None,
+    json: AsJson = False,
 ) -> None:
-    """Point an alias at the version before the one in use."""
+    """Point an alias at the version before the one in use.
+
+    Example: `penstock models rollback will_buy`
+    """
     client, registry = open_registry(data, store)
     with client:
         number = registry.rollback(model, alias)
-    print(f"{model}@{alias} is {number} again")
+    if json:
+        print_json({"model": model, "alias": alias, "number": number})
+    else:
+        print(f"{model}@{alias} is {number} again")
 
 
 @app.command()
@@ -175,7 +194,10 @@ def compare(
     store: Store = None,
     json: AsJson = False,
 ) -> None:
-    """Hold two versions side by side: data, metrics, and how their training sets differ."""
+    """Hold two versions side by side: data, metrics, and how their training sets differ.
+
+    Example: `penstock models compare will_buy@1 will_buy@champion`
+    """
     client, registry = open_registry(data, store)
     with client:
         versions = [registry.get(*split_name(each)) for each in (left, right)]

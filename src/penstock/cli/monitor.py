@@ -12,14 +12,15 @@ import typer
 
 from penstock.app.application import seconds
 from penstock.cli.application import AppFile, AsJson, Data, Store, find_application, open_application
-from penstock.cli.output import print_json, print_table
+from penstock.cli.output import duration, print_json, print_table
 from penstock.errors import UsageError
 from penstock.run.state import read_picture
 from penstock.serving.monitor import ROWS_MAX, Monitor, Report, errors_of, labels_of
 
 ALERTED = 1
 METRICS_S = 5.0
-AGES = ("newest_days", "median_days", "p90_days", "without")
+AGES = ("newest_days", "median_days", "p90_days")
+DAY_S = 86_400
 
 
 def run(
@@ -133,9 +134,13 @@ def _show(report: Report) -> None:
     if report.staleness:
         print()
         print_table(
-            ("latest event", "newest, days", "median", "p90", "without"),
+            ("latest event", "newest", "median", "9 of 10", "without"),
             [
-                (name, *("" if ages[each] is None else f"{ages[each]:.3g}" for each in AGES))
+                (
+                    name,
+                    *("" if (days := ages[each]) is None else duration(days * DAY_S) for each in AGES),
+                    f"{ages['without']:,.0f}",
+                )
                 for name, ages in report.staleness.items()
             ],
         )

@@ -48,7 +48,10 @@ def run(
         bool, typer.Option("--json", help="Say as JSON where it listens, in one line, once it does.")
     ] = False,
 ) -> None:
-    """Serve a data directory to any DynamoDB client over HTTP."""
+    """Serve a data directory to any DynamoDB client over HTTP.
+
+    Example: `penstock serve --data /srv/shop --port 8000`
+    """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     if durability not in ("power", "process"):
         raise UsageError("--durability is power or process")

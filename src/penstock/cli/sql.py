@@ -41,7 +41,10 @@ def run(
     ] = None,
     seconds: Annotated[float, typer.Option(help="At most so long.", min=0.01)] = SECONDS_MAX,
 ) -> None:
-    """Ask the lake in SQL: raw.TABLE is every change, current.TABLE each item's latest state."""
+    """Ask the lake in SQL: raw.TABLE is every change, current.TABLE each item's latest state.
+
+    Example: `penstock sql "SELECT count(*) FROM current.orders" --format csv`
+    """
     if format not in FORMATS:
         raise UsageError(f"--format is {', '.join(FORMATS)}, not {format}")
     if format == "parquet" and output is None and sys.stdout.isatty():

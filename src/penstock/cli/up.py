@@ -123,4 +123,11 @@ def _detach(settings: Settings) -> None:
         if picture is not None and picture.pid == started.pid and picture.facts:
             break
         time.sleep(_POLL_S)
-    print(f"process {started.pid}, log in {log}: `penstock status`, `penstock down`")
+    picture = read_picture(settings.data)
+    pages = (
+        [each.addresses["app"] for each in picture.processes if "app" in each.addresses] if picture else []
+    )
+    for url in pages:
+        print(f"console {url}/console")
+    option = "" if str(settings.data) == "data" else f" --data {settings.data}"
+    print(f"process {started.pid}, log in {log}: `penstock status{option}`, `penstock down{option}`")

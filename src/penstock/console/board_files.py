@@ -114,6 +114,9 @@ def board_of(text: str) -> Board:
     )  # fmt: skip
 
 
+_KINDS: Mapping[type, str] = {str: "text", int: "a whole number", bool: "true or false", list: "a list"}
+
+
 def _check(what: str, held: Any, known: Mapping[str, type], needed: tuple[str, ...]) -> None:
     if not isinstance(held, dict):
         raise UsageError(f"{what} is a table of settings")
@@ -121,7 +124,7 @@ def _check(what: str, held: Any, known: Mapping[str, type], needed: tuple[str, .
         if name not in known:
             raise UsageError(f"{what} has no setting {name!r}; there are {', '.join(known)}")
         if not isinstance(value, known[name]) or (known[name] is int and isinstance(value, bool)):
-            raise UsageError(f"{what}: {name} is not a {known[name].__name__}")
+            raise UsageError(f"{what}: {name} is not {_KINDS[known[name]]}")
     for name in needed:
         if not held.get(name):
             raise UsageError(f"{what} needs {name}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -15,7 +16,7 @@ from starlette.routing import Route
 
 from penstock.app.plain import from_item
 from penstock.console.lake_client import BlockingLake, LakeProblem
-from penstock.console.rendering import Pages
+from penstock.console.rendering import Pages, amount
 from penstock.errors import PenstockError
 from penstock.models.registry import Registry
 from penstock.serving.replay import Chain, Inferences, Replay
@@ -64,6 +65,7 @@ class InferencePages:
             from_lake=found.from_lake,
             events=[{**each, "plain": _plain(each["item"])} for each in events[-EVENTS_SHOWN:]],
             event_count=len(events),
+            trained_on=_trained_on(chain.model["data"]) if chain is not None else [],
             parts=_shares(chain.model["contributions"] if chain is not None else {}),
         )
 
@@ -99,6 +101,15 @@ def _plain(item: dict[str, Any]) -> str:
         f"{name}: {value if isinstance(value, str | Decimal) else json.dumps(value, default=str)}"
         for name, value in from_item(item).items()
     )
+
+
+def _trained_on(data: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What the version's training set was, with a position for each stream."""
+    return [
+        (name, ", ".join(f"{of} {each}" for of, each in held.items()) if isinstance(held, Mapping)
+         else amount(held) if isinstance(held, int | float) else str(held))
+        for name, held in data.items()
+    ]  # fmt: skip
 
 
 def _shares(contributions: dict[str, float]) -> dict[str, tuple[float, int]]:

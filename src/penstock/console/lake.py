@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -19,11 +21,17 @@ from penstock.errors import UsageError
 
 SHOWN_ROWS = 1000
 DOWNLOAD_ROWS = 1_000_000
+_TIME = re.compile(r"\d{4}-\d\d(-\d\d)?")
 _DOWNLOADS = {
     "csv": ("text/csv", "csv"),
     "parquet": ("application/vnd.apache.parquet", "parquet"),
     "lines": ("application/x-ndjson", "jsonl"),
 }
+
+
+def chart_of(rows: Sequence[Sequence[Any]]) -> str:
+    """A line says that what lies between its points is meant too: so it is along time, and bars along all else."""
+    return "line" if rows and _TIME.match(str(rows[0][0])) else "bar"
 
 
 class LakePages:
@@ -44,7 +52,10 @@ class LakePages:
 
     async def show(self, request: Request) -> Response:
         tables, flows, problem = await self._contents()
-        first = next((each["select"] for each in tables if each["namespace"] == "current"), None)
+        # The application's own tables before the log of its answers, which the alphabet may put first.
+        declared = [f"current.{name}" for name in self._pages.context.app.followed()]
+        named = {each["full"]: each["select"] for each in tables if each["namespace"] == "current"}
+        first = next((named[name] for name in [*declared, *named] if name in named), None)
         sql = request.query_params.get("sql") or first or "SELECT 1 AS one"
         return self._pages.show(
             request,
@@ -75,7 +86,9 @@ class LakePages:
             )
         except LakeProblem as problem:
             return self._pages.show(request, "lake_answer.html", problem=str(problem), answer=None)
-        return self._pages.show(request, "lake_answer.html", problem=None, answer=answer)
+        return self._pages.show(
+            request, "lake_answer.html", problem=None, answer=answer, chart=chart_of(answer["rows"])
+        )
 
     async def cancel(self, request: Request) -> Response:
         form = await form_of(request)

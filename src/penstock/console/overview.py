@@ -21,13 +21,16 @@ from penstock.console.shared import Shared
 from penstock.console.streams import StreamPages
 from penstock.console.tables import OWN, TablePages
 from penstock.errors import ServiceError
+from penstock.features.instants import text_of
 from penstock.models.registry import split_name
 from penstock.serving.monitor import ALERTS
 from penstock.serving.store import is_missing
 
 FRESH_S = 1.5
 RATE_OVER_S = 10.0
-ALERTS_SHOWN = 5
+ALERTS_READ, ALERTS_SHOWN = 50, 5
+LATELY_S = 600.0
+ALERT_STANDS_US = 24 * 3600 * 1_000_000
 
 
 class Rates:
@@ -51,6 +54,25 @@ class Rates:
         return rates
 
 
+class Lately:
+    """What numbers that only grow have gained of late. The first look has all of it: nobody was there before to see it."""
+
+    def __init__(self, over_s: float = LATELY_S) -> None:
+        self._over_s = over_s
+        self._looks: deque[tuple[float, Mapping[str, float]]] = deque()
+
+    def add(self, at_s: float, numbers: Mapping[str, float]) -> dict[str, float]:
+        if not self._looks:
+            self._looks.append((at_s, {}))
+        self._looks.append((at_s, dict(numbers)))
+        while len(self._looks) > 2 and at_s - self._looks[1][0] >= self._over_s:
+            self._looks.popleft()
+        before = self._looks[0][1]
+        return {
+            name: gained for name, number in numbers.items() if (gained := number - before.get(name, 0)) > 0
+        }
+
+
 class OverviewPages:
     def __init__(
         self, pages: Pages, tables: TablePages, streams: StreamPages, predictors: PredictorPages, lake: LakeClient
@@ -58,6 +80,7 @@ class OverviewPages:
         self._pages, self._context = pages, pages.context
         self._tables, self._streams, self._predictors, self._lake = tables, streams, predictors, lake
         self._rates = Rates()
+        self._failures = {name: Lately() for name in self._context.app.predictors}
         self._seen: Shared[dict[str, Any]] = Shared(self._look, FRESH_S, time.monotonic)
 
     def routes(self) -> list[Route]:
@@ -76,7 +99,7 @@ class OverviewPages:
         for each in list(app.predictors.values())[:1]:
             address = f"{request.url.scheme}://{request.headers.get('host', '')}"
             found.append(("Predict", f"curl {address}/predict/{each.name}/{each.features.entity_name}/c1"))
-        for name in list(app.lake_tables)[:1]:
+        for name in app.followed()[:1]:
             found.append(("Ask the lake", f'penstock sql "SELECT count(*) FROM current.{name}"'))
         return [*found, ("AWS CLI", f"aws dynamodb list-tables --endpoint-url {api_url}")]
 
@@ -98,11 +121,11 @@ class OverviewPages:
         behind = [flow["behind_s"] for flow in flows if flow["behind_s"] is not None]
         return {
             "problems": [
-                *troubles.of_lake(lake_problem, flows, bool(self._context.app.lake_tables)),
+                *troubles.of_lake(lake_problem, flows, bool(self._context.app.followed())),
                 *troubles.of_consumers(consumers),
                 *troubles.of_predictors(predictors),
                 *troubles.of_tables(tables),
-                *troubles.of_alerts(await self._alerts()),
+                *troubles.of_alerts(await self._alerts(), self._context.now_us())[:ALERTS_SHOWN],
             ],
             "tables": own,
             "items": int(counts["items"]),
@@ -131,27 +154,25 @@ class OverviewPages:
             model, alias = split_name(each.model)
             aliases = await run_in_threadpool(self._predictors.registry.aliases, model)
             number = int(alias) if alias.isdigit() else aliases.get(alias)
+            counted = self._predictors.counted(each.name)
+            lately = self._failures[each.name].add(time.monotonic(), counted["failures"])
             found.append(
-                {
-                    "name": each.name,
-                    "model": each.model,
-                    "number": number,
-                    **self._predictors.counted(each.name),
-                }
+                {"name": each.name, "model": each.model, "number": number, **counted, "failed_lately": lately}
             )
         return found
 
     async def _alerts(self) -> list[dict[str, str]]:
-        """The newest of each predictor, of what the monitor kept."""
+        """Those of the last day, newest first, of what the monitor kept."""
+        since = text_of(self._context.now_us() - ALERT_STANDS_US)
         found: list[dict[str, str]] = []
         for name in self._context.app.predictors:
             asked = {
                 "TableName": ALERTS,
-                "KeyConditionExpression": "#p = :p",
-                "ExpressionAttributeNames": {"#p": "predictor"},
-                "ExpressionAttributeValues": {":p": {"S": name}},
+                "KeyConditionExpression": "#p = :p AND #a >= :a",
+                "ExpressionAttributeNames": {"#p": "predictor", "#a": "at"},
+                "ExpressionAttributeValues": {":p": {"S": name}, ":a": {"S": since}},
                 "ScanIndexForward": False,
-                "Limit": ALERTS_SHOWN,
+                "Limit": ALERTS_READ,
             }
             try:
                 page = await self._context.store.call("Query", asked)

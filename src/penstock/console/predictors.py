@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -69,12 +70,16 @@ class PredictorPages:
     def counted(self, name: str) -> dict[str, Any]:
         """What the process has counted since it started."""
         registry = self._context.metrics
-        found: dict[str, Any] = {"answers": None, "failures": 0, "p50_s": None, "p99_s": None}
+        found: dict[str, Any] = {"answers": None, "failures": {}, "p50_s": None, "p99_s": None}
         for metric in registry.metrics() if registry is not None else ():
             if metric.name == "penstock_predictions_total":
                 found["answers"] = sum(s.value for s in metric.samples() if ("predictor", name) in s.labels)
             elif metric.name == "penstock_prediction_failures_total":
-                found["failures"] = sum(s.value for s in metric.samples() if ("predictor", name) in s.labels)
+                found["failures"] = {
+                    dict(each.labels)["code"]: each.value
+                    for each in metric.samples()
+                    if ("predictor", name) in each.labels
+                }
             elif isinstance(metric, Histogram) and metric.name == LATENCY and metric.count(name):
                 found |= {"p50_s": metric.quantile(0.5, name), "p99_s": metric.quantile(0.99, name)}
         return found
@@ -89,6 +94,7 @@ class PredictorPages:
         if is_fragment(request, "recent"):
             return self._pages.show(request, "inferences.html", **recent)
         model, alias = split_name(predictor.model)
+        example = await self._example(predictor)
         return self._pages.show(
             request,
             "predictor.html",
@@ -97,12 +103,13 @@ class PredictorPages:
             requested=[
                 each for each in predictor.features.features.values() if isinstance(each, RequestValue)
             ],
-            campaign_by=_campaign_attribute(predictor),
+            campaign_by=(by := _campaign_attribute(predictor)),
+            campaign_value=_text(example, by) if by else "",
             model=model,
             alias=alias,
             versions=await self._versions(model),
             counted=self.counted(predictor.name),
-            entity=request.query_params.get("entity") or await self._example(predictor),
+            entity=request.query_params.get("entity") or _text(example, predictor.features.entity),
             **recent,
         )
 
@@ -112,17 +119,16 @@ class PredictorPages:
 
         return await run_in_threadpool(read)
 
-    async def _example(self, predictor: Predictor) -> str:
-        """An entity that has events, so that the form can be tried at once."""
+    async def _example(self, predictor: Predictor) -> Mapping[str, Any]:
+        """An event, so that the forms can be tried at once."""
         source = predictor.features
         try:
             page = await self._context.store.call("Scan", {"TableName": source.source.name, "Limit": 1})
         except ServiceError as error:
             if not is_missing(error):
                 raise
-            return ""
-        value = page["Items"][0].get(source.entity, {"S": ""}) if page["Items"] else {"S": ""}
-        return str(next(iter(value.values())))
+            return {}
+        return page["Items"][0] if page["Items"] else {}
 
     async def _recent(self, predictor: str) -> tuple[list[dict[str, Any]], bool]:
         """The latest rows of the log: from the lake, which can order them; else the latest of a sample."""
@@ -225,6 +231,10 @@ class PredictorPages:
         name = back if back in self._context.app.predictors else ""
         done = "promoted" if what == "promote" else "rolled"
         return go_to(f"{PREFIX}/predictors/{quote(name)}?done={done}")
+
+
+def _text(item: Mapping[str, Any], name: str) -> str:
+    return str(next(iter(item[name].values()))) if name in item else ""
 
 
 def feature_rows(predictor: Predictor) -> list[dict[str, str]]:

@@ -6,6 +6,7 @@ import hashlib
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -133,7 +134,10 @@ def amount(number: float | None) -> str:
         return "–"
     if float(number).is_integer():
         return f"{int(number):,}"
-    return f"{number:,.2f}".rstrip("0").rstrip(".") if abs(number) >= 0.01 else f"{number:.2g}"
+    if abs(number) >= 0.01:
+        return f"{number:,.2f}".rstrip("0").rstrip(".")
+    # `0.000027`: a power of ten is no word for people, but for what is all zeros otherwise.
+    return f"{Decimal(f'{number:.2g}'):f}" if abs(number) >= 1e-6 else f"{number:.2g}"
 
 
 def size(count: float | None) -> str:

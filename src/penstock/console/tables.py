@@ -13,12 +13,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from penstock.app.application import App
 from penstock.console import exploring, snippets, typed_json
 from penstock.console.exploring import Form, Target
 from penstock.console.rendering import Pages
 from penstock.console.requests import is_fragment
 from penstock.errors import ServiceError, UsageError
 from penstock.limits import PAGE_BYTES_MAX
+from penstock.serving import inference_log
 
 OWN = ("penstock_",)
 READ_UNIT_BYTES = 8 * 1024  # An eventually consistent read unit: developerguide/read-write-operations.
@@ -81,7 +83,7 @@ class TablePages:
             table=table,
             targets=exploring.targets(table),
             feature_sets=sources,
-            in_lake=table["TableName"] in self._context.app.lake_tables,
+            in_lake=in_lake(self._context.app, table),
         )
 
     async def explore(self, request: Request) -> Response:
@@ -131,6 +133,7 @@ class TablePages:
         return told | {
             "items": items,
             "columns": exploring.columns(items, target, found[0]),
+            "numeric": {name for item in items for name, value in item.items() if "N" in value},
             "words": [typed_json.key_word(exploring.key_of(item, found[0])) for item in items],
             "next": typed_json.key_word(last) if last else "",
             "first_query": self._query(form, ""),
@@ -208,3 +211,11 @@ def _words() -> dict[str, Any]:
         "value_types": exploring.VALUE_TYPES,
         "limits": exploring.LIMITS,
     }
+
+
+def in_lake(app: App, table: Mapping[str, Any]) -> bool:
+    """Also what nobody declared: without a choice the lake follows every stream but our own, and with one the log besides."""
+    name = table["TableName"]
+    if app.lake_tables:
+        return name in app.lake_tables or (name == inference_log.TABLE and bool(app.predictors))
+    return bool(table.get("StreamSpecification", {}).get("StreamEnabled")) and not name.startswith(OWN)

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from penstock.console.rendering import ago
 from penstock.events.consumer_status import ConsumerStatus
+from penstock.features.instants import instant_of_text
 
 BEHIND_S_MAX = 60.0
 
@@ -61,11 +63,15 @@ def of_predictors(predictors: Sequence[Mapping[str, Any]]) -> Iterator[Trouble]:
                 link,
                 grave=True,
             )
-        if each["failures"]:
-            said = (
-                f"{each['failures']:,.0f} requests to {each['name']} failed or were refused since the start."
+        if each["failed_lately"]:
+            count = sum(each["failed_lately"].values())
+            codes = ", ".join(sorted(each["failed_lately"]))
+            requests = f"{count:,.0f} request{'' if count == 1 else 's'}"
+            yield Trouble(
+                f"{requests} to {each['name']} failed or {'was' if count == 1 else 'were'} refused lately: {codes}.",
+                where,
+                link,
             )
-            yield Trouble(said, where, link)
 
 
 def of_tables(tables: Sequence[Mapping[str, Any]]) -> Iterator[Trouble]:
@@ -75,7 +81,13 @@ def of_tables(tables: Sequence[Mapping[str, Any]]) -> Iterator[Trouble]:
             yield Trouble(f"{name} is {table['TableStatus'].lower()}.", f"/tables/{name}/schema", name)
 
 
-def of_alerts(alerts: Sequence[Mapping[str, str]]) -> Iterator[Trouble]:
+def of_alerts(alerts: Sequence[Mapping[str, str]], now_us: int) -> list[Trouble]:
+    """Newest first, the latest of each measure: a monitor that runs every hour tells the same every hour."""
+    found: dict[tuple[str, str], Trouble] = {}
     for alert in alerts:
-        said = f"{alert.get('predictor')}: {alert.get('message') or alert.get('at')}"
-        yield Trouble(said, f"/predictors/{alert.get('predictor')}/monitor", "Monitor")
+        name = alert["predictor"]
+        at, _, measure = alert["at"].partition("#")
+        when = ago(instant_of_text(at) or now_us, now_us)
+        said = f"{name}: {alert['message']} (monitor, {when})."
+        found.setdefault((name, measure), Trouble(said, f"/predictors/{name}/monitor", "Monitor"))
+    return list(found.values())

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import uvicorn
 from fastapi import FastAPI, Request
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 from starlette.types import ASGIApp
 
 from penstock.app.application import App
@@ -19,6 +19,7 @@ from penstock.connect.client import Client
 from penstock.console import pages as console
 from penstock.console.context import Context
 from penstock.console.door import Door
+from penstock.console.guard import PREFIX
 from penstock.database.open import ServedDatabase
 from penstock.events.consumer_metrics import watch_consumers
 from penstock.events.ingest import Ingestion
@@ -70,6 +71,11 @@ def build(
     if database is not None:
         context.changes = lambda: database.database.changes
     console.mount(pages, context)
+    if ("GET", "/") not in {(each.method, each.path) for each in app.http_handlers}:
+        # Whoever types only the address into a browser means the console.
+        pages.add_api_route(
+            "/", lambda: RedirectResponse(f"{PREFIX}/"), include_in_schema=False, response_model=None
+        )
     if app.http_handlers:
         token = os.environ.pop(TOKEN_VARIABLE, "")
         pages.mount("/", Handlers(app.http_handlers, settings.handlers_url, token))

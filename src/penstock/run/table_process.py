@@ -212,6 +212,6 @@ def _facts(app: App) -> dict[str, str]:
     for predictor in app.predictors.values():
         facts.setdefault("predictor", predictor.name)
         facts.setdefault("entity", predictor.features.entity_name)
-    for table in app.lake_tables.values():
-        facts.setdefault("lake_table", table.table.name)
+    for name in app.followed()[:1]:
+        facts["lake_table"] = name
     return facts

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
+import typer.main
 
 from penstock.cli.main import main
 from penstock.cli.registry import COMMANDS
@@ -85,3 +89,58 @@ def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> No
         main(["sever"])
     assert end.value.code == 2
     assert "No such command" in capsys.readouterr().err
+
+
+def _every_command() -> Iterator[tuple[str, Any]]:
+    for command in COMMANDS:
+        loaded = command.load()
+        if not isinstance(loaded, typer.Typer):
+            single = typer.Typer(add_completion=False)
+            single.command(command.name)(loaded)
+            loaded = single
+        told: Any = typer.main.get_command(loaded)
+        children = getattr(told, "commands", None)
+        if children is None:
+            yield command.name, told
+        else:
+            yield from ((f"{command.name} {name}", child) for name, child in children.items())
+
+
+# Why: a line to copy says more than a list of options. Each begins with the command that it is an example of.
+@pytest.mark.parametrize(("name", "told"), list(_every_command()))
+def test_every_command_shows_an_example_of_itself(name: str, told: Any) -> None:
+    assert "Example" in told.help
+    assert f"`penstock {name}" in told.help
+
+
+# What answers in a machine's form whatever is asked for: `sql` has --format, and a dead letter is JSON already.
+_ALWAYS = ("sql", "dead-letters show")
+
+
+# Why: a script must not have to read what was laid out for people.
+@pytest.mark.parametrize(("name", "told"), list(_every_command()))
+def test_every_command_answers_in_json(name: str, told: Any) -> None:
+    options = {option for each in told.params for option in each.opts}
+    assert "--json" in options or name in _ALWAYS
+
+
+# Why: found by asking before anything had run: the question made an empty database, and answered from that.
+@pytest.mark.parametrize(
+    "arguments",
+    [["why", "7f0c"], ["models", "list"], ["inferences", "show", "7f0c"]],
+    ids=lambda each: each[0],
+)
+def test_a_question_where_nothing_ever_ran_makes_no_data_directory(
+    arguments: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        main(["init", "shop"])
+    told = capsys.readouterr().out
+    assert "penstock up shop   " in told  # The command and what it does are apart.
+    monkeypatch.chdir(tmp_path / "shop")
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 2
+    assert "there are no tables in data/; `penstock up` makes them" in capsys.readouterr().err
+    assert not (tmp_path / "shop" / "data").exists()

@@ -42,6 +42,7 @@ def test_a_board_says_what_the_page_needs() -> None:
         (('title = "Volume"', ""), "chart 1 needs title"),
         (('y = ["volume"]', 'y = "volume"'), "chart 1: y is not a list"),
         (('y = ["volume"]', "width = 13"), "chart 1: width is 1 to 12"),
+        (('y = ["volume"]', 'width = "8"'), "chart 1: width is not a whole number"),
         (('y = ["volume"]', "colour = 1"), "chart 1 has no setting 'colour'"),
         (("$category", "$categroy"), "chart 1: there is no $categroy"),
         (('refresh = "1m"', 'refresh = "1s"'), "at least 2s"),

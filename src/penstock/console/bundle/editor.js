@@ -1,6 +1,6 @@
 // The console's text editor: CodeMirror 6 with SQL and JSON, as one file that needs no build where Penstock is installed.
 // Built once with `npm install && npm run build` in this folder; the result is static/vendor/editor.min.js.
-import { autocompletion, acceptCompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from "@codemirror/autocomplete";
+import { autocompletion, acceptCompletion, closeBrackets, closeBracketsKeymap, closeCompletion, completionKeymap } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
 import { json } from "@codemirror/lang-json";
 import { PostgreSQL, sql, SQLDialect } from "@codemirror/lang-sql";
@@ -55,14 +55,14 @@ export function edit(area, options) {
   const language = options.language === "sql"
     ? sql({ dialect: DuckDB, schema: options.schema || {}, upperCaseKeywords: true })
     : options.language === "json" ? json() : [];
-  const run = () => { options.onRun?.(); return true; };
+  const run = (view) => { closeCompletion(view); options.onRun?.(); return true; };
   const view = new EditorView({
     doc: area.value,
     extensions: [
       Prec.highest(keymap.of([{ key: "Mod-Enter", run }])),
       options.nonce ? EditorView.cspNonce.of(options.nonce) : [],
       typeOver, highlightSpecialChars(), history(), drawSelection(), indentOnInput(), bracketMatching(), closeBrackets(),
-      options.language === "sql" ? autocompletion() : [],
+      options.language === "sql" ? autocompletion({ icons: false }) : [], // Its icons are signs that few fonts have.
       lineNumbers(),
       EditorState.tabSize.of(2),
       EditorView.lineWrapping,

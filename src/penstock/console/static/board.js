@@ -5,13 +5,16 @@
   const form = document.querySelector("[data-board]");
   const charts = [...document.querySelectorAll("[data-chart]")];
   const kept = new Map(); // What each chart was last drawn from, for a change of theme.
+  const percent = new Intl.NumberFormat("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+  const cents = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+  const few = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
   let round = 0;
 
   const query = () => new URLSearchParams(new FormData(form));
   const said = (value, unit) => {
     if (!isNumber(value)) return String(value ?? "–");
-    const number = Number(value), text = Math.abs(number) >= 1e6 ? compact.format(number) : full.format(Math.abs(number) >= 100 ? Math.round(number) : number);
-    return unit === "$" ? "$" + text : unit === "%" ? full.format(Math.round(number * 1000) / 10) + "%" : text + (unit ? " " + unit : "");
+    const number = Number(value), text = Math.abs(number) >= 1e6 ? compact.format(number) : Math.abs(number) >= 100 || unit === "$" && Number.isInteger(number) ? full.format(Math.round(number)) : unit === "$" ? cents.format(number) : few.format(number);
+    return unit === "$" ? "$" + text : unit === "%" ? percent.format(number * 100) + "%" : text + (unit ? " " + unit : "");
   };
 
   function show(section, answer) {

@@ -46,7 +46,8 @@
         if (performance.now() - shown > 100) { show(""); shown = performance.now(); }
       }
       take(left);
-      show("complete");
+      if (!done && !failed) lines = [];
+      show(done || failed ? "complete" : `nobody has this ${form.dataset.by}`);
     } catch (error) { show(error.name === "AbortError" ? "stopped" : String(error.message || error)); }
     part("start").disabled = false; part("stop").hidden = true; part("save").hidden = !lines.length;
   });

@@ -23,6 +23,22 @@ function shortTime(text, all) {
   return oneDay ? found[2] + (midnight ? found[3] || "" : "") : midnight ? found[1].slice(5) : `${found[1].slice(5)} ${found[2]}`;
 }
 
+const EVEN_MAX = 1500;
+/** Times with the ones that are missing between them, so that an hour without rows is as wide as one with. */
+function evenly(labels) {
+  const times = labels.map((each) => (/^\d{4}-\d\d-\d\d/.test(each) ? Date.parse(each.length > 10 ? each.replace(" ", "T").replace(/Z?$/, "Z") : each) : NaN));
+  if (times.length < 3 || times.some((each, place) => Number.isNaN(each) || place && each <= times[place - 1])) return labels;
+  const step = Math.min(...times.slice(1).map((each, place) => each - times[place]));
+  const span = times.at(-1) - times[0];
+  if (span / step > EVEN_MAX || times.some((each) => (each - times[0]) % step)) return labels;
+  const known = new Map(times.map((each, place) => [each, labels[place]]));
+  const form = labels[0];
+  return Array.from({ length: span / step + 1 }, (_, place) => {
+    const at = times[0] + place * step;
+    return known.get(at) ?? new Date(at).toISOString().slice(0, form.length).replace("T", form[10] ?? "T");
+  });
+}
+
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 const full = new Intl.NumberFormat("en", { maximumFractionDigits: 4 });
 
@@ -34,7 +50,7 @@ function draw(canvas, columns, rows, options) {
   const series = options.series ? names.indexOf(options.series) : -1;
   const numeric = names.map((_, place) => place).filter((place) => place !== x && place !== series && rows.some((row) => isNumber(row[place])));
   const wanted = options.y?.length ? options.y.map((name) => names.indexOf(name)).filter((place) => place >= 0) : numeric;
-  const labels = [...new Set(rows.map((row) => String(row[x] ?? "–")))];
+  const labels = evenly([...new Set(rows.map((row) => String(row[x] ?? "–")))]);
   const value = (cell) => (isNumber(cell) ? Number(cell) : null);
   let sets;
   if (series >= 0) {
@@ -42,9 +58,15 @@ function draw(canvas, columns, rows, options) {
     const kinds = [...new Set(rows.map((row) => String(row[series] ?? "–")))];
     sets = kinds.map((kind) => {
       const at = new Map(rows.filter((row) => String(row[series] ?? "–") === kind).map((row) => [String(row[x] ?? "–"), value(row[y])]));
-      return { label: kind, data: labels.map((label) => at.get(label) ?? null) };
+      return { label: isNumber(kind) ? `${names[series]} ${kind}` : kind, data: labels.map((label) => at.get(label) ?? null) };
     });
-  } else sets = wanted.map((place) => ({ label: names[place], data: rows.map((row) => value(row[place])) }));
+  } else {
+    const at = new Map(rows.map((row) => [String(row[x] ?? "–"), row]));
+    const sole = at.size === rows.length; // Rows that share a place along the axis are shown one after another.
+    const places = sole ? labels : rows.map((row) => String(row[x] ?? "–"));
+    if (!sole) labels.splice(0, labels.length, ...places);
+    sets = wanted.map((place) => ({ label: names[place], data: sole ? labels.map((label) => (at.has(label) ? value(at.get(label)[place]) : null)) : rows.map((row) => value(row[place])) }));
+  }
   const colours = palette(), line = colour("line"), muted = colour("muted"), surface = colour("surface");
   const bars = options.kind === "bar", area = options.kind === "area", stacked = Boolean(options.stacked);
   const datasets = sets.map((set, place) => {
@@ -52,7 +74,8 @@ function draw(canvas, columns, rows, options) {
     return {
       ...set, borderColor: bars ? surface : shade, backgroundColor: bars ? shade : faded(shade, area ? 0.18 : 0.1), fill: area || stacked && !bars,
       borderWidth: bars ? 1 : 2, pointRadius: rows.length > 40 ? 0 : 2, pointBackgroundColor: shade, pointHoverRadius: 5, pointHitRadius: 12,
-      tension: 0.25, borderRadius: bars && !stacked ? 4 : 0, maxBarThickness: 46, spanGaps: true,
+      cubicInterpolationMode: "monotone", // A curve that is never above its highest point, nor below its lowest.
+      borderRadius: bars && !stacked ? 4 : 0, maxBarThickness: 46, spanGaps: true,
     };
   });
   const unit = options.unit || "";
@@ -68,7 +91,7 @@ function draw(canvas, columns, rows, options) {
       layout: { padding: { top: 6, right: 6 } },
       scales: {
         [options.flat ? "y" : "x"]: { stacked, border: { color: line }, grid: { display: false }, ticks: { color: muted, font, maxRotation: 0, autoSkipPadding: 18, callback(_, place) { return shortTime(String(labels[place]), labels); } } },
-        [options.flat ? "x" : "y"]: { stacked, beginAtZero: bars || area || options.zero !== false, border: { display: false }, grid: { color: line }, ticks: { color: muted, font, maxTicksLimit: 6, callback: ticks } },
+        [options.flat ? "x" : "y"]: { stacked, beginAtZero: bars || area || options.zero !== false, title: { display: Boolean(unit) && unit !== "$" && unit !== "%", text: unit, color: muted, font }, border: { display: false }, grid: { color: line }, ticks: { color: muted, font, maxTicksLimit: 6, callback: ticks } },
       },
       plugins: {
         legend: { display: datasets.length > 1, position: "bottom", labels: { color: muted, font, boxWidth: 8, boxHeight: 8, usePointStyle: true, pointStyle: "circle", generateLabels: (chart) => Chart.defaults.plugins.legend.labels.generateLabels(chart).map((label, place) => ({ ...label, fillStyle: colours[place % colours.length], strokeStyle: colours[place % colours.length] })) } },

@@ -34,6 +34,7 @@
   function showHistory() {
     const list = document.querySelector("[data-history]"), kept = history();
     if (!kept.length) return;
+    document.querySelector("[data-forget]").hidden = false;
     list.replaceChildren(...kept.map((each) => {
       const item = document.createElement("li"), button = document.createElement("button");
       button.type = "button"; button.className = "query mono"; button.dataset.replace = each.sql;
