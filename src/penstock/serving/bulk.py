@@ -31,7 +31,7 @@ from penstock.errors import ServiceError, UsageError
 from penstock.features.definition import Plan, Values, assemble, compile_set, request_values, transform
 from penstock.features.instants import text_of
 from penstock.features.online import Page, Reader, entity_value, pages_of, read
-from penstock.features.tiles import TileReader
+from penstock.features.tiles import TileReader, items_of
 from penstock.models.prediction import Model, Prediction, decide_all
 from penstock.models.registry import Version
 from penstock.serving.campaign import (
@@ -94,10 +94,12 @@ class Bulk:
         self.walk = campaign_index(
             self.plan, predictor.features.source, predictor.campaign_by, predictor.name
         )
-        self._client, self._query, self._sleep = client, pages_of(client), sleep
+        self._query, self._sleep = pages_of(client), sleep
         # Whole rows cost less than projected ones where the tables are in this process or on this machine.
         self._reader, self._is_remote = Reader(self.plan, project=project), project
         self._tiles = None if self.plan.tiles is None else TileReader(self.plan)
+        if self._tiles is not None:
+            self._calls = {"query": self._query, "batch_get_item": items_of(client)}
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
         self.capacity = 0.0
 
@@ -158,7 +160,7 @@ class Bulk:
         try:
             requests = next(steps)
             while True:
-                asked = [self._begin(getattr(self._client, method), request) for method, request in requests]
+                asked = [self._begin(self._calls[method], request) for method, request in requests]
                 requests = steps.send([answer() for answer in asked])
         except StopIteration as finished:
             return [each.measured for each in finished.value]
