@@ -6,6 +6,7 @@ one form (packs.py) lie one below the other, in running sums: a window is two pl
 N1. Whole numbers add exactly. Where a running sum could pass 63 bits, Python's integers take over.
 N2. Packs of different forms may scale a measure differently: what they add is brought to the smallest exponent.
 N3. An entity is the number of its place in what was asked for.
+N4. The matrix costs some hundred microseconds however small it is: of a few entities each pack is read for itself.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy
 import numpy.typing
@@ -22,6 +23,7 @@ import orjson
 from penstock.features.definition import Measure
 from penstock.features.packs import (
     TYPES,
+    Pack,
     Packed,
     as_kept,
     form_and_rows,
@@ -36,6 +38,7 @@ from penstock.features.windows import EXACT, WHOLE, Part, Value
 Ints: TypeAlias = numpy.typing.NDArray[numpy.int64]
 Array: TypeAlias = numpy.typing.NDArray[Any]
 
+FEW = 4
 _APART = 1 << 40  # Days lie nearer to each other: the places of one pack do not reach into the next.
 _WHOLE_MAX = (
     1 << 40
@@ -62,8 +65,58 @@ class Sums:
         return components[0] if len(components) == 1 else tuple(components)
 
 
-class PackSums:
+class Packs(Protocol):
     """The packs of one source."""
+
+    def with_events(self, days: range) -> set[int]:
+        """Entities that have an event on one of these days."""
+
+    def events(self, days: range) -> list[int]:
+        """How many each entity has on these days."""
+
+    def sums(self, measure: Measure, days: range) -> Sums | None:
+        """None where no pack holds sums of it."""
+
+    def parts(self, measure: Measure, days: range) -> Iterable[tuple[int, Part]]:
+        """What belongs to an entity besides its sums, a part for each pack that has any."""
+
+
+def packs_of(entities: int, held: Sequence[tuple[int, Packed]]) -> Packs:
+    return FewPacks(entities, held) if entities <= FEW else PackSums(entities, held)
+
+
+class FewPacks:
+    """`Packs` of a few entities (N4)."""
+
+    def __init__(self, entities: int, packs: Iterable[tuple[int, Packed]]) -> None:
+        self._entities = entities
+        self._packs = [(entity, unpacked(pack)) for entity, pack in packs]
+
+    def with_events(self, days: range) -> set[int]:
+        return {entity for entity, begin, end, _ in self._inside(days)}
+
+    def events(self, days: range) -> list[int]:
+        total = [0] * self._entities
+        for entity, begin, end, pack in self._inside(days):
+            total[entity] += sum(pack.events[begin:end])
+        return total
+
+    def sums(self, measure: Measure, days: range) -> Sums | None:
+        return None
+
+    def parts(self, measure: Measure, days: range) -> Iterator[tuple[int, Part]]:
+        for entity, begin, end, pack in self._inside(days):
+            yield entity, pack.fold(measure, begin, end)
+
+    def _inside(self, days: range) -> Iterator[tuple[int, int, int, Pack]]:
+        for entity, pack in self._packs:
+            begin, end = pack.places(days)
+            if begin < end:
+                yield entity, begin, end, pack
+
+
+class PackSums:
+    """`Packs` of many entities."""
 
     def __init__(self, entities: int, packs: Iterable[tuple[int, Packed]]) -> None:
         by_form: dict[str, tuple[list[int], list[bytes], list[str | None]]] = {}
@@ -80,7 +133,6 @@ class PackSums:
         self._groups = [_Group(form, *held) for form, held in by_form.items()]
 
     def with_events(self, days: range) -> set[int]:
-        """Entities that have an event on one of these days."""
         found: set[int] = set()
         for group in self._groups:
             begin, end = group.places(days)
@@ -94,7 +146,6 @@ class PackSums:
         return total.tolist()
 
     def sums(self, measure: Measure, days: range) -> Sums | None:
-        """None where no pack holds sums of it."""
         holding = [group for group in self._groups if measure.name in group.columns]
         if not holding:
             return None
@@ -119,7 +170,6 @@ class PackSums:
         return Sums(numbers, units)
 
     def parts(self, measure: Measure, days: range) -> Iterator[tuple[int, Part]]:
-        """Of entities whose packs hold this measure as parts (K2 of packs.py): the merged part of each pack."""
         for group in self._groups:
             yield from group.parts(measure, days)
 

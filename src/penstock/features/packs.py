@@ -16,10 +16,12 @@ K5. The first packs were one JSON text: `columns`, {"days": [â€¦], "events": [â€
 
 from __future__ import annotations
 
+import struct
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import msgspec
@@ -128,9 +130,10 @@ def unpacked(held: Packed) -> Pack:
         return Pack(first["days"], first["events"], first["of"])
     form, rows = form_and_rows(held)
     width, exponents = form_of(form)
-    table = numpy.frombuffer(rows, dtype=TYPES[width])
-    days, events, *numbers = table.reshape(-1, row_numbers(exponents)).T.tolist()
-    left = iter(numbers)
+    row, count = row_numbers(exponents), len(rows) // width
+    table = struct.unpack(f"<{count}{'i' if width == 4 else 'q'}", rows)
+    left = (list(table[place::row]) for place in range(row))
+    days, events = next(left), next(left)
     columns: dict[str, Any] = {
         name: [[exponent, next(left)] for exponent in each] for name, each in exponents.items()
     }
@@ -145,6 +148,7 @@ def form_and_rows(held: Packed) -> tuple[str, bytes]:
     return held.form.S, held.rows.B
 
 
+@lru_cache(maxsize=256)
 def form_of(text: str) -> tuple[int, dict[str, list[int | None]]]:
     """The bytes of a number, and the exponents of each measure (K1)."""
     held = orjson.loads(text)

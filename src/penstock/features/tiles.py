@@ -28,7 +28,7 @@ from penstock.errors import ServiceError, UsageError
 from penstock.features.definition import Measure, Plan, Source, Values, compile_set
 from penstock.features.instants import DAY_US, instant_of, number_range, text_range
 from penstock.features.online import Observed, Page, entity_value
-from penstock.features.pack_sums import PackSums
+from penstock.features.pack_sums import Packs, packs_of
 from penstock.features.packs import Pack, Packed, Text, pack_days, pack_of, packed
 from penstock.features.windows import Part, Row, Value
 from penstock.limits import BATCH_GET_KEYS_MAX
@@ -324,7 +324,7 @@ class _Moment:
                 for key in source.keys
                 if (pack := packs.get((id_, key))) is not None
             ]
-            source.packs = PackSums(len(ids), found)
+            source.packs = packs_of(len(ids), found)
 
     def begins_with_events(self, ids: Sequence[str]) -> Iterator[tuple[str, int, int, int]]:
         for number, low, high in self._begins:
@@ -356,7 +356,7 @@ class _Moment:
         ]
 
     def _values(
-        self, packs: PackSums, each: _MeasureAt, raw: Sequence[tuple[int, Sequence[Row]]], entities: int
+        self, packs: Packs, each: _MeasureAt, raw: Sequence[tuple[int, Sequence[Row]]], entities: int
     ) -> list[Value]:
         """One measure of all entities: sums of whole days at once, and what else there is of an entity merged with its own."""
         measure = each.measure
@@ -380,7 +380,7 @@ class _SourceAt:
 
     def __init__(self, keys: list[str], measures: list[_MeasureAt]) -> None:
         self.keys, self.measures = keys, measures
-        self.packs = PackSums(0, ())
+        self.packs: Packs = packs_of(0, ())
 
 
 class _MeasureAt:

@@ -17,7 +17,7 @@ from penstock.errors import Corruption, UsageError
 from penstock.features.definition import Measure
 from penstock.features.instants import text_of
 from penstock.features.online import Reader, read
-from penstock.features.pack_sums import PackSums
+from penstock.features.pack_sums import FewPacks, Packs, PackSums
 from penstock.features.packs import Folded, Pack, Packed, pack_of, packed, unpacked
 from penstock.features.tiles import TileReader
 from penstock.features.windows import Part
@@ -84,15 +84,20 @@ def test_many_packs_say_of_each_entity_what_its_own_say(
         written = [(packed(MEASURES, folded(days)), is_first) for days, is_first in each]
         packs.append([kept(first_form(pack_of(item)) if is_first else item) for item, is_first in written])
     of_all = [(place, pack) for place, held in enumerate(packs) for pack in held]
-    read_at_once, days = PackSums(len(packs), of_all), range(low, high)
+    days = range(low, high)
+    for made in (PackSums, FewPacks):
+        check(made(len(packs), of_all), packs, days)
+
+
+def check(found: Packs, packs: list[list[Packed]], days: range) -> None:
     counts = [sum(sum(p.events[slice(*p.places(days))]) for p in map(unpacked, held)) for held in packs]
-    assert read_at_once.events(days) == counts
-    assert read_at_once.with_events(days) == {place for place, count in enumerate(counts) if count}
+    assert found.events(days) == counts
+    assert found.with_events(days) == {place for place, count in enumerate(counts) if count}
     for measure in MEASURES:
-        sums = read_at_once.sums(measure, days)
+        sums = found.sums(measure, days)
         parts = [measure.fold([]) if sums is None else sums.part(place) for place in range(len(packs))]
         values: list[Any] = [None] * len(packs) if sums is None else sums.values(measure)
-        for place, part in read_at_once.parts(measure, days):
+        for place, part in found.parts(measure, days):
             parts[place] = measure.kind.merge(parts[place], part)
             values[place] = measure.finish(parts[place], 0)
         for place, held in enumerate(packs):
@@ -134,10 +139,11 @@ def test_tiles_of_the_first_form_answer_and_are_renewed_as_days_change() -> None
 def test_a_feature_that_a_pack_does_not_know_is_refused_for_all() -> None:
     unknowing = kept(packed((), {1: (1, {})}))
     knowing = kept(packed(MEASURES, folded({1: [Decimal(1)]})))
-    found = PackSums(2, [(0, knowing), (1, unknowing)])
-    with pytest.raises(UsageError, match="another name"):
-        list(found.parts(MEASURES[0], range(3)))
-    assert not list(found.parts(MEASURES[0], range(2, 3)))
+    for made in (PackSums, FewPacks):
+        found: Packs = made(2, [(0, knowing), (1, unknowing)])
+        with pytest.raises(UsageError, match="another name"):
+            list(found.parts(MEASURES[0], range(3)))
+        assert not list(found.parts(MEASURES[0], range(2, 3)))
 
 
 # Why: an item that is no pack is damage, not a customer without purchases.
