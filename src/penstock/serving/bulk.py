@@ -243,49 +243,44 @@ class Bulk:
         values = request_values(self.plan, asked["given"])
         done, after = parts.done()
         began_s, before = time.monotonic(), done
-        pending: list[dict[str, Any]] = []
+        pending: list[pa.Table] = []
         chunk: list[str] = []
 
         def finish_chunk() -> None:
             if chunk:
-                pending.extend(self._rows(chunk, asked["at_us"], values))
-                passed_s = max(time.monotonic() - began_s, 1e-9)
-                watch(Progress(done + len(pending), (done + len(pending) - before) / passed_s, chunk[-1]))
+                pending.append(self._rows(chunk, asked["at_us"], values))
+                passed_s, reached = max(time.monotonic() - began_s, 1e-9), done + _count(pending)
+                watch(Progress(reached, (reached - before) / passed_s, chunk[-1]))
                 chunk.clear()
 
         for id_ in self.entities(value, after):
             chunk.append(id_)
             if len(chunk) == CHUNK:
                 finish_chunk()
-                if len(pending) >= PART_ROWS or stop():
-                    parts.add(pending, self.plan.entity_name)
-                    done += len(pending)
+                if _count(pending) >= PART_ROWS or stop():
+                    parts.add(pending)
+                    done += _count(pending)
                     pending = []
                     if stop():
                         return None
         finish_chunk()
-        parts.add(pending, self.plan.entity_name)
+        parts.add(pending)
         return parts.finish(self.plan.entity_name)
 
-    def _rows(
-        self, ids: Sequence[str], at_us: int, values: Mapping[str, float | None]
-    ) -> list[dict[str, Any]]:
+    def _rows(self, ids: Sequence[str], at_us: int, values: Mapping[str, float | None]) -> pa.Table:
         predictions = self.predict(self.features(ids, at_us, values))
-        version, as_of = str(self.version.number), text_of(at_us)
-        return [
-            {
-                self.plan.entity_name: id_,
-                "prediction": _shown(p),
-                "probability": p.probability,
-                "modelVersion": version,
-                "asOf": as_of,
-            }
-            for id_, p in zip(ids, predictions, strict=True)
+        columns = [
+            pa.array(ids, pa.string()),
+            pa.array([str(p.label) for p in predictions], pa.string()),
+            pa.array([p.probability for p in predictions], pa.float64()),
+            pa.repeat(str(self.version.number), len(ids)),
+            pa.repeat(text_of(at_us), len(ids)),
         ]
+        return pa.table(columns, schema=_schema(self.plan.entity_name))
 
 
-def _shown(prediction: Prediction) -> str:
-    return str(prediction.label)
+def _count(tables: Sequence[pa.Table]) -> int:
+    return sum(table.num_rows for table in tables)
 
 
 class _Parts:
@@ -322,11 +317,11 @@ class _Parts:
         last = pq.read_schema(paths[-1]).metadata[_LAST].decode()
         return sum(each.num_rows for each in metadata), last
 
-    def add(self, rows: list[dict[str, Any]], entity: str) -> None:
-        if not rows:
+    def add(self, tables: Sequence[pa.Table]) -> None:
+        if not tables:
             return
-        table = pa.Table.from_pylist(rows, schema=_schema(entity))
-        table = table.replace_schema_metadata({_LAST: rows[-1][entity].encode()})
+        table = pa.concat_tables(tables)
+        table = table.replace_schema_metadata({_LAST: table.column(0)[-1].as_py().encode()})
         path = self._folder / f"{len(self._paths()):08d}.parquet"
         fresh = path.with_suffix(".new")
         pq.write_table(table, fresh)
