@@ -46,6 +46,7 @@ Got = TypeVar("Got")
 
 PART_ROWS = 50_000
 CHUNK = 512
+THREADS = 8
 # The objects of a page of 1 MB are so many that each of them costs three times as much: they leave the processor's cache.
 PAGE_ITEMS = 2000
 # Asking and computing by turns, an entity at a time, costs a fifth more: each throws the other's code out of the processor's
@@ -88,10 +89,13 @@ class Bulk:
         version: Version,
         model: Model,
         *,
-        threads: int = 8,
+        threads: int | None = None,
         project: bool = True,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        """`threads`: requests in flight. Where the engine is in this process they share one interpreter with it: one is fastest."""
+        if threads is None:
+            threads = 1 if getattr(client, "runs_engine", False) else THREADS
         self.predictor, self.version, self.model = predictor, version, model
         self.plan: Plan = compile_set(predictor.features)
         self.walk = campaign_index(
@@ -212,34 +216,35 @@ class Bulk:
         out: Path,
         *,
         at_us: int,
+        as_of: str | None = None,
         given: Mapping[str, Any] | None = None,
         watch: Callable[[Progress], None] = lambda progress: None,
         stop: Callable[[], bool] = lambda: False,
     ) -> int | None:
-        """All of the campaign into `out`; how many, or None where `stop` said so: the next run goes on from there."""
+        """All of the campaign into `out`; how many, or None where `stop` said so: the next run goes on from there, at the
+        first one's moment. `as_of` are the words for a moment that was chosen: both runs have to choose the same."""
+        asked = {
+            "predictor": self.predictor.name,
+            "model": self.version.name,
+            "by": self.walk.by,
+            "value": value,
+            "at_us": at_us,
+            "given": dict(given or {}),
+        }
+        if as_of is not None:
+            asked["as_of"] = as_of
         with rare_collections():
-            return self._run(value, out, at_us, given, watch, stop)
+            return self._run(asked, out, watch, stop)
 
     def _run(
         self,
-        value: str,
+        wanted: dict[str, Any],
         out: Path,
-        at_us: int,
-        given: Mapping[str, Any] | None,
         watch: Callable[[Progress], None],
         stop: Callable[[], bool],
     ) -> int | None:
         parts = _Parts(out)
-        asked = parts.begin(
-            {
-                "predictor": self.predictor.name,
-                "model": self.version.name,
-                "by": self.walk.by,
-                "value": value,
-                "at_us": at_us,
-                "given": dict(given or {}),
-            }
-        )
+        asked = parts.begin(wanted)
         values = request_values(self.plan, asked["given"])
         done, after = parts.done()
         began_s, before = time.monotonic(), done
@@ -253,7 +258,7 @@ class Bulk:
                 watch(Progress(reached, (reached - before) / passed_s, chunk[-1]))
                 chunk.clear()
 
-        for id_ in self.entities(value, after):
+        for id_ in self.entities(asked["value"], after):
             chunk.append(id_)
             if len(chunk) == CHUNK:
                 finish_chunk()
@@ -301,7 +306,7 @@ class _Parts:
         if {**held, "at_us": 0} != {**asked, "at_us": 0}:
             raise UsageError(
                 f"{self._folder} holds parts of another campaign ({held['predictor']}, {held['model']}, "
-                f"{held['by']}={held['value']}); finish that one, or remove the folder"
+                f"{held['by']}={held['value']}, as of {held.get('as_of', 'now')}); finish that one, or remove the folder"
             )
         return held
 
