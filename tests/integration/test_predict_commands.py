@@ -136,6 +136,18 @@ def test_one_and_a_campaign_from_the_terminal(person: Person) -> None:
     assert ended.value.code == 2
 
 
+# Why: a report of last month, and day tiles at full speed, ask as of the end of a day: the last microsecond of it counts.
+def test_a_day_that_is_asked_about_is_the_day_as_it_ended(person: Person) -> None:
+    register = ("models", "register", "will_buy", "model.pickle", "--rows", "rows.jsonl", "--label", "label")
+    person.run(*register, "--promote")
+    ask = ("predict", "will_buy", "--category", "jewelry", "--out", "j.parquet")
+    person.run(*ask, "--as-of", "2001-02-03")
+    assert set(pq.read_table("j.parquet").column("asOf").to_pylist()) == {"2001-02-03T23:59:59.999999Z"}
+    one = json.loads(person.run("predict", "will_buy", "c01", "--as-of", "2001-02-03T10:00:00Z", "--json"))
+    assert one["eventsRead"] == 0
+    person.run(*ask, "--as-of", "yesterday", code=2)
+
+
 # Why: an answer from the API is found again: shown, recomputed to the bit, explained, and watched.
 def test_an_inference_is_shown_replayed_explained_and_monitored(person: Person, tmp_path: Path) -> None:
     person.run(

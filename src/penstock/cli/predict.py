@@ -16,6 +16,7 @@ from penstock.cli.application import AppFile, AsJson, Data, Opened, Store, open_
 from penstock.cli.output import print_json, print_table
 from penstock.errors import UsageError
 from penstock.features.definition import assemble, compile_set, request_values, transform
+from penstock.features.instants import DAY_US, instant_of_text
 from penstock.features.online import Reader, entity_value, read
 from penstock.models.prediction import decide
 from penstock.models.registry import split_name
@@ -39,7 +40,18 @@ def run(
     value: Annotated[
         list[str] | None, typer.Option(help="NAME=NUMBER that a feature requests; may be repeated.")
     ] = None,
-    threads: Annotated[int, typer.Option(help="Requests in flight.", min=1, max=256)] = 8,
+    as_of: Annotated[
+        str | None,
+        typer.Option(
+            help="A moment (UTC), 2026-11-28T10:00:00Z, or a day, as it ended; now where it is not said."
+        ),
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            help="Requests in flight: 8, or 1 where the tables are in this process.", min=1, max=256
+        ),
+    ] = None,
     app: AppFile = None,
     data: Data = Path("data"),
     store: Store = None,
@@ -50,6 +62,7 @@ def run(
     Examples: `penstock predict will_buy c1` · `penstock predict will_buy --category jewelry --out jewelry.parquet`
     """
     given = _given(value or [])
+    at_us = time.time_ns() // 1000 if as_of is None else _moment(as_of)
     chosen = f"category={category}" if category is not None else by
     if (entity is None) == (chosen is None):
         raise UsageError("name an entity, or a campaign with --by ATTRIBUTE=VALUE (or --category VALUE)")
@@ -58,12 +71,21 @@ def run(
             known = ", ".join(opened.app.predictors) or "none"
             raise UsageError(f"the application declares no predictor {predictor!r}; it declares {known}")
         if entity is not None:
-            _one(opened, predictor, entity, given, json)
+            _one(opened, predictor, entity, at_us, given, json)
             return
         if out is None:
             raise UsageError("a campaign goes into a file: add --out FILE.parquet")
         assert chosen is not None
-        _campaign(opened, predictor, chosen, out, given, threads, json)
+        work = _bulk(opened, predictor, chosen, threads)
+        _campaign(work, chosen, out, at_us, as_of, given, json)
+
+
+def _moment(text: str) -> int:
+    """A day stands for its last microsecond: all of its events, and of day tiles whole days alone."""
+    found = instant_of_text(text)
+    if found is None:
+        raise UsageError(f"--as-of {text}: write a day, 2026-11-28, or a moment, 2026-11-28T10:00:00Z")
+    return found + DAY_US - 1 if "T" not in text else found
 
 
 def _given(texts: list[str]) -> dict[str, float | None]:
@@ -79,12 +101,14 @@ def _given(texts: list[str]) -> dict[str, float | None]:
     return found
 
 
-def _one(opened: Opened, name: str, entity: str, given: dict[str, float | None], json: bool) -> None:
+def _one(
+    opened: Opened, name: str, entity: str, at_us: int, given: dict[str, float | None], json: bool
+) -> None:
     declared = opened.app.predictors[name]
     plan = compile_set(declared.features)
     version = opened.registry.get(*split_name(declared.model))
     model = load_model(version, opened.registry.content(version))
-    observed = read(opened.client.query, Reader(plan), entity_value(plan, entity), time.time_ns() // 1000)
+    observed = read(opened.client.query, Reader(plan), entity_value(plan, entity), at_us)
     values = transform(plan, assemble(plan, observed.measured, request_values(plan, given)))
     threshold = version.threshold if declared.threshold is None else declared.threshold
     found = decide(model.score_one(model.signature.vector(values)), model.classes, threshold)
@@ -108,16 +132,8 @@ def _one(opened: Opened, name: str, entity: str, given: dict[str, float | None],
     print("tried here, so not in the log; GET /predict logs what it answers")
 
 
-def _campaign(
-    opened: Opened,
-    name: str,
-    chosen: str,
-    out: Path,
-    given: dict[str, float | None],
-    threads: int,
-    json: bool,
-) -> None:
-    attribute, equals, value = chosen.partition("=")
+def _bulk(opened: Opened, name: str, chosen: str, threads: int | None) -> bulk.Bulk:
+    attribute, equals, _ = chosen.partition("=")
     declared = opened.app.predictors[name]
     version = opened.registry.get(*split_name(declared.model))
     model = load_model(version, opened.registry.content(version))
@@ -125,6 +141,19 @@ def _campaign(
     work = bulk.Bulk(declared, opened.client, version, model, threads=threads, project=opened.is_remote)
     if not equals or attribute != work.walk.by:
         raise UsageError(f"campaigns of {name} go by {work.walk.by}: --by {work.walk.by}=VALUE")
+    return work
+
+
+def _campaign(
+    work: bulk.Bulk,
+    chosen: str,
+    out: Path,
+    at_us: int,
+    as_of: str | None,
+    given: dict[str, float | None],
+    json: bool,
+) -> None:
+    value, version = chosen.partition("=")[2], work.version
     stopped = False
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -142,7 +171,7 @@ def _campaign(
                 progress.update(task, description=text)
 
             done = work.run(
-                value, out, at_us=time.time_ns() // 1000, given=given, watch=watch, stop=lambda: stopped
+                value, out, at_us=at_us, as_of=as_of, given=given, watch=watch, stop=lambda: stopped
             )
     finally:
         signal.signal(signal.SIGINT, before)

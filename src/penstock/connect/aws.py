@@ -60,6 +60,10 @@ class AwsCaller:
     def call_own(self, action: str, params: Mapping[str, object]) -> dict[str, Any]:
         raise UsageError(f"{action} is Penstock's own and not known to AWS: ask a file: or http: client")
 
+    @property
+    def runs_engine(self) -> bool:
+        return False
+
     def close(self) -> None:
         self._tables.close()
         self._streams.close()

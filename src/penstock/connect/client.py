@@ -28,6 +28,10 @@ class Caller(Protocol):
     def call_own(self, action: str, params: Mapping[str, object]) -> Answer:
         """One of Penstock's own actions, such as Explain; where there is no Penstock, a UsageError."""
 
+    @property
+    def runs_engine(self) -> bool:
+        """Whether the engine runs in this process."""
+
     def close(self) -> None: ...
 
 
@@ -37,6 +41,11 @@ class Client:
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
         self._call = caller.call
+
+    @property
+    def runs_engine(self) -> bool:
+        """Whether the engine runs in this process: then more threads ask no faster."""
+        return self._caller.runs_engine
 
     def close(self) -> None:
         self._caller.close()

@@ -65,6 +65,10 @@ class JsonCaller:
             raise decode_error(status, answer)
         return decode_answer(action, answer)
 
+    @property
+    def runs_engine(self) -> bool:
+        return bool(getattr(self._transport, "owns", False))
+
     def close(self) -> None:
         self._transport.close()
 

@@ -1,25 +1,34 @@
-"""A pack: the tiles of neighbouring days of one entity in one item, column by column, so that a window is a slice and a sum.
+"""A pack: the tiles of neighbouring days of one entity in one item, so that a window is a slice and a sum.
 
-    columns  S  JSON: {"days": […], "events": […], "of": {measure: column}}
+    form   S  JSON: {"bytes": 4, "of": {measure: [exponent, …]}}: how `rows` is read
+    rows   B  little-endian whole numbers of 4 or 8 bytes, a row a day: day, events, and the numbers of each measure in turn
+    parts  S  JSON: {measure: [part, …]}, a part a day, of measures that are not in `form`; absent where there are none
 
-K1. A column of sums (count, total, mean, std, share) is, for each component of its parts, [exponent, whole numbers]: exact, and
-    added by Python's `sum` in C. The exponent is null where the component is a count.
-K2. Everything else, and sums that do not fit 63 bits, is {"parts": […]}, a part a day, merged one by one.
+K1. A measure of sums (count, total, mean, std, share) has a number for each component of its parts, which is number ×
+    10^exponent, exact. The exponent is null where the component is a count.
+K2. Everything else, and sums that do not fit 63 bits, lies in `parts` and is merged one by one.
 K3. A pack spans PACK_DAYS days: ninety days are one item or two. An item has at most 400 KB, so parts that hold a value of the
     event (last, first) are packed sixteen days an item, and those that hold all of them (distinct, top) one.
+K4. Packs of one `form` lie one below the other as one matrix: pack_sums.py reads those of many entities so, at once.
+K5. The first packs were one JSON text: `columns`, {"days": […], "events": […], "of": {measure: [[exponent, numbers], …] or
+    {"parts": […]}}}. They are read as they are, and written in the form above when a day of theirs is folded anew.
 """
 
 from __future__ import annotations
 
+import struct
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, TypeAlias
 
+import msgspec
+import numpy
 import orjson
 
-from penstock.errors import UsageError
+from penstock.errors import Corruption, UsageError
 from penstock.features.definition import Measure, Source
 from penstock.features.windows import EXACT, Part
 
@@ -27,7 +36,8 @@ PACK_DAYS = 256
 _ADDED = frozenset({"count", "sum", "mean", "std", "share"})
 _REMEMBERING, _REMEMBERED_DAYS = frozenset({"last", "first"}), 16
 _COUNTING, _COUNTED_DAYS = frozenset({"distinct", "top"}), 1
-_WHOLE_MAX = 2**63  # What JSON's reader keeps whole.
+_WHOLE_MAX, _NARROW_MAX = 2**63, 2**31
+TYPES = {4: "<i4", 8: "<i8"}
 
 Folded: TypeAlias = dict[int, tuple[int, dict[str, Part]]]  # day → (events, measure → part)
 
@@ -37,9 +47,26 @@ def pack_days(source: Source) -> int:
     return _COUNTED_DAYS if kinds & _COUNTING else _REMEMBERED_DAYS if kinds & _REMEMBERING else PACK_DAYS
 
 
+class Text(msgspec.Struct, gc=False):
+    S: str
+
+
+class Bytes(msgspec.Struct, gc=False):
+    B: bytes
+
+
+class Packed(msgspec.Struct, gc=False, kw_only=True):
+    """An item as it is kept, but for its key."""
+
+    form: Text | None = None
+    rows: Bytes | None = None
+    parts: Text | None = None
+    columns: Text | None = None
+
+
 @dataclass(slots=True)
 class Pack:
-    """As it was read: columns stay as they are until a window asks."""
+    """One pack, column by column: of each measure [[exponent, numbers], …], or {"parts": […]}."""
 
     days: list[int]
     events: list[int]
@@ -84,26 +111,78 @@ class Pack:
         try:
             return self.columns[measure.name]
         except KeyError:
-            raise UsageError(
-                f"the day tiles were made before {measure.name!r} was declared; give `tiles` another name"
-            ) from None
+            raise undeclared(measure) from None
+
+
+def undeclared(measure: Measure) -> UsageError:
+    return UsageError(
+        f"the day tiles were made before {measure.name!r} was declared; give `tiles` another name"
+    )
 
 
 def pack_of(item: Mapping[str, Any]) -> Pack:
-    held = orjson.loads(item["columns"]["S"])
-    return Pack(held["days"], held["events"], held["of"])
+    return unpacked(msgspec.convert(dict(item), Packed))
+
+
+def unpacked(held: Packed) -> Pack:
+    if held.columns is not None:
+        first = orjson.loads(held.columns.S)
+        return Pack(first["days"], first["events"], first["of"])
+    form, rows = form_and_rows(held)
+    width, exponents = form_of(form)
+    row, count = row_numbers(exponents), len(rows) // width
+    table = struct.unpack(f"<{count}{'i' if width == 4 else 'q'}", rows)
+    left = (list(table[place::row]) for place in range(row))
+    days, events = next(left), next(left)
+    columns: dict[str, Any] = {
+        name: [[exponent, next(left)] for exponent in each] for name, each in exponents.items()
+    }
+    if held.parts is not None:
+        columns |= {name: {"parts": each} for name, each in orjson.loads(held.parts.S).items()}
+    return Pack(days, events, columns)
+
+
+def form_and_rows(held: Packed) -> tuple[str, bytes]:
+    if held.form is None or held.rows is None:
+        raise Corruption("an item of day tiles has neither rows nor columns")
+    return held.form.S, held.rows.B
+
+
+@lru_cache(maxsize=256)
+def form_of(text: str) -> tuple[int, dict[str, list[int | None]]]:
+    """The bytes of a number, and the exponents of each measure (K1)."""
+    held = orjson.loads(text)
+    return held["bytes"], held["of"]
+
+
+def row_numbers(exponents: Mapping[str, Sequence[int | None]]) -> int:
+    return 2 + sum(map(len, exponents.values()))
 
 
 def packed(measures: Sequence[Measure], folded: Folded) -> dict[str, Any]:
-    """The attribute of an item that holds these days. A day without a measure is older than its declaration: see `_column`."""
+    """The attributes of an item that holds these days. A day without a measure is older than its declaration: see `_column`."""
     days = sorted(folded)
     columns = {
         measure.name: _column_of(measure, [folded[day][1][measure.name] for day in days])
         for measure in measures
         if all(measure.name in folded[day][1] for day in days)
     }
-    held = {"days": days, "events": [folded[day][0] for day in days], "of": columns}
-    return {"columns": {"S": orjson.dumps(held).decode()}}
+    held = as_kept(Pack(days, [folded[day][0] for day in days], columns))
+    attributes: dict[str, Any] = msgspec.to_builtins(held, builtin_types=(bytes,))
+    return {name: value for name, value in attributes.items() if value is not None}
+
+
+def as_kept(pack: Pack) -> Packed:
+    summed = {name: column for name, column in pack.columns.items() if isinstance(column, list)}
+    parts = {name: column["parts"] for name, column in pack.columns.items() if name not in summed}
+    numbers = [pack.days, pack.events, *(each for column in summed.values() for _, each in column)]
+    width = 4 if all(-_NARROW_MAX <= number < _NARROW_MAX for each in numbers for number in each) else 8
+    of = {name: [exponent for exponent, _ in column] for name, column in summed.items()}
+    return Packed(
+        form=Text(orjson.dumps({"bytes": width, "of": of}).decode()),
+        rows=Bytes(numpy.array(numbers, dtype=TYPES[width]).T.tobytes()),
+        parts=Text(orjson.dumps(parts).decode()) if parts else None,
+    )
 
 
 def _column_of(measure: Measure, parts: Sequence[Part]) -> Any:

@@ -15,8 +15,11 @@ X4. A pack is written under the version that it was read with, before its days w
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from operator import itemgetter
+from itertools import chain
+from operator import add, itemgetter
 from typing import Any, TypeAlias
+
+import msgspec
 
 from penstock.app.application import App
 from penstock.app.handlers import ChangeHandler
@@ -24,15 +27,18 @@ from penstock.app.tables import Table, declare
 from penstock.errors import ServiceError, UsageError
 from penstock.features.definition import Measure, Plan, Source, Values, compile_set
 from penstock.features.instants import DAY_US, instant_of, number_range, text_range
-from penstock.features.online import Observed, entity_value
-from penstock.features.packs import Pack, pack_days, pack_of, packed
-from penstock.features.windows import Part, Row
+from penstock.features.online import Observed, Page, entity_value
+from penstock.features.pack_sums import Packs, packs_of
+from penstock.features.packs import Pack, Packed, Text, pack_days, pack_of, packed
+from penstock.features.windows import Part, Row, Value
 from penstock.limits import BATCH_GET_KEYS_MAX
+from penstock.wire.codec import decode_answer
 
 Call: TypeAlias = Callable[
     [str, Mapping[str, Any]], dict[str, Any]
 ]  # A client's method by name, and its request.
-TileSteps: TypeAlias = Generator[list[tuple[str, dict[str, Any]]], Sequence[dict[str, Any]], list[Observed]]
+# Answers may be unparsed: most of an answer to BatchGetItem is numbers that are read all at once.
+TileSteps: TypeAlias = Generator[list[tuple[str, dict[str, Any]]], Sequence[Page], list[Observed]]
 
 
 _ATTEMPTS_MAX = 20
@@ -85,8 +91,9 @@ class _Edge:
         if plan.consistent and not source.index_is_global:
             self.request["ConsistentRead"] = True
 
-    def take(self, page: Mapping[str, Any]) -> bool:
+    def take(self, answer: Page) -> bool:
         """Keep a page; True where it was the last."""
+        page = decode_answer("Query", answer) if isinstance(answer, bytes) else answer
         for item in page["Items"]:
             row = self._source.row(item)
             if row is not None and self._after_us < row[0] <= self._until_us:
@@ -183,6 +190,39 @@ class TileMaker:
 # -- Reading tiles --
 
 
+class _Item(Packed, gc=False, kw_only=True):
+    entity: Text
+    day: Text
+
+
+class _Items(msgspec.Struct, gc=False):
+    """An answer of BatchGetItem."""
+
+    Responses: dict[str, list[_Item]] = {}
+    UnprocessedKeys: dict[str, Any] = {}
+
+
+def items_of(client: Any) -> Callable[..., Page]:
+    """A client's `batch_get_item`, whose answers stay unparsed where it can leave them so."""
+    body = getattr(client, "answer_body", None)
+    if body is None:
+        get: Callable[..., Page] = client.batch_get_item
+        return get
+
+    def unparsed(**request: Any) -> Page:
+        answer: Page = body("BatchGetItem", request)
+        return answer
+
+    return unparsed
+
+
+_decode_items = msgspec.json.Decoder(_Items).decode
+
+
+def _read(answer: Page) -> _Items:
+    return _decode_items(answer) if isinstance(answer, bytes) else msgspec.convert(answer, _Items)
+
+
 class TileReader:
     """Features from tiles and the raw edges. As in online.py, reading is a generator of requests."""
 
@@ -219,29 +259,30 @@ class TileReader:
         for number, low, high in moment.today:
             for id_ in ids:
                 edges[id_, number, low, high] = _Edge(self.plan, self.plan.sources[number], id_, low, high)
-        packs: dict[tuple[str, str], Pack] = {}
+        packs: dict[tuple[str, str], Packed] = {}
         reading, is_first = list(edges.values()), True
         while batches or reading or is_first:
             requests = [("batch_get_item", self._get(batch)) for batch in batches]
             requests += [("query", edge.request) for edge in reading]
             answers = (yield requests) if requests else []
             left = []
-            for answer in answers[: len(batches)]:
-                for item in answer["Responses"].get(self._table, []):
-                    packs[item["entity"]["S"], item["day"]["S"]] = pack_of(item)
+            for answer in map(_read, answers[: len(batches)]):
+                for item in answer.Responses.get(self._table, ()):
+                    packs[item.entity.S, item.day.S] = item
                 # What comes back unprocessed is asked for again.
-                again = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
-                if again:
-                    left.append(again)
+                again = answer.UnprocessedKeys.get(self._table)
+                if again is not None and again["Keys"]:
+                    left.append(again["Keys"])
             told = zip(reading, answers[len(batches) :], strict=True)
             reading = [edge for edge, answer in told if not edge.take(answer)]
             batches = left
             if is_first and not batches:
                 is_first = False
-                fresh = {place: self._edge(place) for place in moment.begins_with_events(ids, packs)}
+                moment.hold(ids, packs)
+                fresh = {place: self._edge(place) for place in moment.begins_with_events(ids)}
                 edges |= fresh
                 reading += fresh.values()
-        return [moment.observe(id_, packs, edges) for id_ in ids]
+        return moment.observe(ids, edges)
 
     def _edge(self, place: tuple[str, int, int, int]) -> _Edge:
         id_, number, low, high = place
@@ -260,7 +301,7 @@ class _Moment:
         self.keys: list[str] = []
         self.today: list[tuple[int, int, int]] = []  # (source, after, until]
         self._begins: list[tuple[int, int, int]] = []
-        self._sources: list[tuple[list[str], list[_MeasureAt]]] = []
+        self._sources: list[_SourceAt] = []
         for number, source in enumerate(plan.sources):
             low_us, days = at_us - (source.window_us or 0), pack_days(source)
             keys = [
@@ -269,58 +310,88 @@ class _Moment:
             ]
             self.keys += keys
             measures = [_MeasureAt(measure, at_us) for measure in source.measures]
-            self._sources.append((keys, measures))
+            self._sources.append(_SourceAt(keys, measures))
             for low, high in sorted({edge for each in measures for edge in each.edges}):
                 # A window that begins today is read from today's rows, with what may be there without a tile.
                 (self.today if high > today_us else self._begins).append((number, low, high))
 
-    def begins_with_events(
-        self, ids: Sequence[str], packs: Mapping[tuple[str, str], Pack]
-    ) -> Iterator[tuple[str, int, int, int]]:
-        for number, low, high in self._begins:
-            first, last = day_of(low + 1), day_of(high)
-            for id_ in ids:
-                found = (packs.get((id_, key)) for key in self._sources[number][0])
-                if any(pack is not None and pack.has_any(first, last) for pack in found):
-                    yield id_, number, low, high
+    def hold(self, ids: Sequence[str], packs: Mapping[tuple[str, str], Packed]) -> None:
+        """The packs of these entities, read all at once."""
+        for source in self._sources:
+            found = [
+                (place, pack)
+                for place, id_ in enumerate(ids)
+                for key in source.keys
+                if (pack := packs.get((id_, key))) is not None
+            ]
+            source.packs = packs_of(len(ids), found)
 
-    def observe(
-        self,
-        id_: str,
-        packs: Mapping[tuple[str, str], Pack],
-        edges: Mapping[tuple[str, int, int, int], _Edge],
-    ) -> Observed:
-        values: Values = {}
-        events = 0
-        for number, (keys, measures) in enumerate(self._sources):
-            held = [pack for key in keys if (pack := packs.get((id_, key))) is not None]
-            longest = max(measures, key=_window_of)
-            for each in measures:
-                measure, part, counted = each.measure, each.nothing, 0
-                merge = measure.kind.merge
-                for low, high in each.edges:
-                    edge = edges.get((id_, number, low, high))
-                    if edge is not None and edge.rows:
-                        part = merge(part, measure.fold(edge.rows))
-                        counted += len(edge.rows) if each is longest else 0
-                for pack in held:
-                    begin, end = pack.places(each.days)
-                    if begin < end:
-                        part = merge(part, pack.fold(measure, begin, end))
-                        counted += sum(pack.events[begin:end]) if each is longest else 0
-                values[measure.name] = measure.finish(part, self._at_us)
-                events += counted
-        return Observed(values, events, 0)
+    def begins_with_events(self, ids: Sequence[str]) -> Iterator[tuple[str, int, int, int]]:
+        for number, low, high in self._begins:
+            days = range(day_of(low + 1), day_of(high) + 1)
+            for place in sorted(self._sources[number].packs.with_events(days)):
+                yield ids[place], number, low, high
+
+    def observe(self, ids: Sequence[str], edges: Mapping[tuple[str, int, int, int], _Edge]) -> list[Observed]:
+        places = {id_: place for place, id_ in enumerate(ids)}
+        raw: dict[tuple[int, int, int], list[tuple[int, list[Row]]]] = {}
+        for (id_, number, low, high), edge in edges.items():
+            if edge.rows:
+                raw.setdefault((number, low, high), []).append((places[id_], edge.rows))
+        columns: dict[str, list[Value]] = {}
+        events = [0] * len(ids)
+        for number, source in enumerate(self._sources):
+            longest = max(source.measures, key=_window_of)
+            for each in source.measures:
+                of_raw = [(place, rows) for end in each.edges for place, rows in raw.get((number, *end), ())]
+                columns[each.measure.name] = self._values(source.packs, each, of_raw, len(ids))
+                if each is longest:
+                    events = list(map(add, events, source.packs.events(each.days)))
+                    for place, rows in of_raw:
+                        events[place] += len(rows)
+        names = list(columns)
+        return [
+            Observed(dict(zip(names, values, strict=True)), counted, 0)
+            for counted, *values in zip(events, *columns.values(), strict=True)
+        ]
+
+    def _values(
+        self, packs: Packs, each: _MeasureAt, raw: Sequence[tuple[int, Sequence[Row]]], entities: int
+    ) -> list[Value]:
+        """One measure of all entities: sums of whole days at once, and what else there is of an entity merged with its own."""
+        measure = each.measure
+        summed = packs.sums(measure, each.days)
+        values = [each.of_nothing] * entities if summed is None else summed.values(measure)
+        merged: dict[int, Part] = {}
+        folded = ((place, measure.fold(rows)) for place, rows in raw)
+        for place, part in chain(packs.parts(measure, each.days), folded):
+            if place not in merged:
+                merged[place] = each.nothing if summed is None else summed.part(place)
+            merged[place] = measure.kind.merge(merged[place], part)
+        for place, part in merged.items():
+            values[place] = measure.finish(part, self._at_us)
+        return values
+
+
+class _SourceAt:
+    """One source at one instant: the keys of its packs, and the packs once they are read."""
+
+    __slots__ = ("keys", "measures", "packs")
+
+    def __init__(self, keys: list[str], measures: list[_MeasureAt]) -> None:
+        self.keys, self.measures = keys, measures
+        self.packs: Packs = packs_of(0, ())
 
 
 class _MeasureAt:
     """One measure at one instant: its whole days, its edges, and its part of no rows."""
 
-    __slots__ = ("days", "edges", "measure", "nothing")
+    __slots__ = ("days", "edges", "measure", "nothing", "of_nothing")
 
     def __init__(self, measure: Measure, at_us: int) -> None:
         self.measure = measure
         self.nothing: Part = measure.fold([])
+        self.of_nothing = measure.finish(self.nothing, at_us)
         self.days = _whole_days(at_us - (measure.window_us or 0), at_us)
         self.edges = [(low, high) for low, high in _edges_of(measure, at_us) if low < high]
 

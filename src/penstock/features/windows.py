@@ -7,6 +7,8 @@ W3. A part is what an aggregate knows of some rows. Parts of disjoint rows merge
     were folded before (see tiles.py) and raw rows give the same answer.
 W4. An event without the attribute, or with a value of a kind that the aggregate does not take, is passed over, as SQL
     passes over NULL. Numbers are summed; strings, numbers, booleans and binary values are counted and remembered.
+W5. Exact sums may also be held as whole numbers over a power of ten, the sums of many entities in one list (WHOLE): Python
+    divides whole numbers correctly rounded, so each has the bits that its part gives alone.
 """
 
 from __future__ import annotations
@@ -238,3 +240,35 @@ KINDS: dict[str, Kind] = {
         takes_attribute=False,
     ),
 }  # fmt: skip
+
+
+# -- Many at once (W5): of each component the numbers of all, and the unit that they are divided by --
+
+Numbers: TypeAlias = list[int]
+
+
+def _whole_means(of: Sequence[Numbers], units: Sequence[int]) -> list[Value]:
+    (counts, totals), unit = of, units[1]
+    return [t / (n * unit) if n else None for n, t in zip(counts, totals, strict=True)]
+
+
+def _whole_stds(of: Sequence[Numbers], units: Sequence[int]) -> list[Value]:
+    _, unit, square = units
+    return [
+        math.sqrt((n * q * unit * unit - t * t * square) / (n * n * unit * unit * square)) if n else None
+        for n, t, q in zip(*of, strict=True)
+    ]
+
+
+def _whole_shares(of: Sequence[Numbers], units: Sequence[int]) -> list[Value]:
+    above, below = units
+    return [c * below / (t * above) if t else 0.0 for c, t in zip(*of, strict=True)]
+
+
+WHOLE: dict[str, Callable[[Sequence[Numbers], Sequence[int]], list[Value]]] = {
+    "count": lambda of, _: list(of[0]),
+    "sum": lambda of, units: [total / units[0] for total in of[0]],
+    "mean": _whole_means,
+    "std": _whole_stds,
+    "share": _whole_shares,
+}

@@ -9,6 +9,7 @@ C4. A write costs each index that it changes: one write for an entry added, remo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 READ_UNIT_BYTES = 4096
@@ -17,6 +18,12 @@ WRITE_UNIT_BYTES = 1024
 
 def read_units(size: int, consistent: bool) -> float:
     units = max(1, -(-size // READ_UNIT_BYTES))
+    return float(units) if consistent else units / 2
+
+
+def read_units_of(sizes: Sequence[int], consistent: bool) -> float:
+    """Of items that are read each for itself (C1), without a call for each."""
+    units = sum([-(-size // READ_UNIT_BYTES) or 1 for size in sizes])
     return float(units) if consistent else units / 2
 
 

@@ -30,8 +30,8 @@ from penstock.app.predictors import Predictor
 from penstock.errors import ServiceError, UsageError
 from penstock.features.definition import Plan, Values, assemble, compile_set, request_values, transform
 from penstock.features.instants import text_of
-from penstock.features.online import Page, Reader, entity_value, pages_of, read
-from penstock.features.tiles import TileReader
+from penstock.features.online import Observed, Page, Reader, Steps, entity_value, pages_of, read
+from penstock.features.tiles import TileReader, items_of
 from penstock.models.prediction import Model, Prediction, decide_all
 from penstock.models.registry import Version
 from penstock.serving.campaign import (
@@ -46,8 +46,12 @@ Got = TypeVar("Got")
 
 PART_ROWS = 50_000
 CHUNK = 512
+THREADS = 8
 # The objects of a page of 1 MB are so many that each of them costs three times as much: they leave the processor's cache.
 PAGE_ITEMS = 2000
+# Asking and computing by turns, an entity at a time, costs a fifth more: each throws the other's code out of the processor's
+# cache. So many first pages are in memory at once.
+AT_ONCE = 32
 _NEW_OBJECTS = 200_000
 _LAST = b"penstock.last-entity"
 
@@ -85,19 +89,24 @@ class Bulk:
         version: Version,
         model: Model,
         *,
-        threads: int = 8,
+        threads: int | None = None,
         project: bool = True,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        """`threads`: requests in flight. Where the engine is in this process they share one interpreter with it: one is fastest."""
+        if threads is None:
+            threads = 1 if getattr(client, "runs_engine", False) else THREADS
         self.predictor, self.version, self.model = predictor, version, model
         self.plan: Plan = compile_set(predictor.features)
         self.walk = campaign_index(
             self.plan, predictor.features.source, predictor.campaign_by, predictor.name
         )
-        self._client, self._query, self._sleep = client, pages_of(client), sleep
+        self._query, self._sleep = pages_of(client), sleep
         # Whole rows cost less than projected ones where the tables are in this process or on this machine.
         self._reader, self._is_remote = Reader(self.plan, project=project), project
         self._tiles = None if self.plan.tiles is None else TileReader(self.plan)
+        if self._tiles is not None:
+            self._calls = {"query": self._query, "batch_get_item": items_of(client)}
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
         self.capacity = 0.0
 
@@ -147,9 +156,14 @@ class Bulk:
         """Features of many entities: from tiles by their full keys where there are tiles, otherwise one Query each."""
         if self._tiles is not None:
             measured = self._from_tiles(self._tiles, ids, at_us)
+        elif self._pool is not None:
+            measured = list(self._pool.map(self._one(at_us), ids))
         else:
-            ask = self._one(at_us)
-            measured = list(self._pool.map(ask, ids)) if self._pool is not None else [ask(id_) for id_ in ids]
+            measured = [
+                each
+                for start in range(0, len(ids), AT_ONCE)
+                for each in self._some(ids[start : start + AT_ONCE], at_us)
+            ]
         rows = [assemble(self.plan, each, given) for each in measured]
         return [transform(self.plan, row) for row in rows] if self.plan.has_python else rows
 
@@ -158,7 +172,7 @@ class Bulk:
         try:
             requests = next(steps)
             while True:
-                asked = [self._begin(getattr(self._client, method), request) for method, request in requests]
+                asked = [self._begin(self._calls[method], request) for method, request in requests]
                 requests = steps.send([answer() for answer in asked])
         except StopIteration as finished:
             return [each.measured for each in finished.value]
@@ -171,6 +185,23 @@ class Bulk:
             return read(query, self._reader, entity_value(self.plan, id_), at_us).measured
 
         return ask
+
+    def _some(self, ids: Sequence[str], at_us: int) -> list[Values]:
+        """First the engine's work for all of them, then Python's; who has further pages is read to the end before the next."""
+        steps = [self._reader.steps(entity_value(self.plan, id_), at_us) for id_ in ids]
+        first = [self._answers(next(each, ())) for each in steps]
+        return [self._to_the_end(each, answers) for each, answers in zip(steps, first, strict=True)]
+
+    def _answers(self, requests: Sequence[Mapping[str, Any]]) -> list[Page]:
+        return [self.patiently(self._query, request) for request in requests]
+
+    def _to_the_end(self, steps: Steps, answers: list[Page]) -> Values:
+        try:
+            while True:
+                answers = self._answers(steps.send(answers))
+        except StopIteration as finished:
+            observed: Observed | None = finished.value  # None where there was nothing to ask.
+            return {} if observed is None else observed.measured
 
     def predict(self, rows: Sequence[Values]) -> list[Prediction]:
         matrix = numpy.array(self.model.signature.matrix(rows), dtype=float)
@@ -185,80 +216,76 @@ class Bulk:
         out: Path,
         *,
         at_us: int,
+        as_of: str | None = None,
         given: Mapping[str, Any] | None = None,
         watch: Callable[[Progress], None] = lambda progress: None,
         stop: Callable[[], bool] = lambda: False,
     ) -> int | None:
-        """All of the campaign into `out`; how many, or None where `stop` said so: the next run goes on from there."""
+        """All of the campaign into `out`; how many, or None where `stop` said so: the next run goes on from there, at the
+        first one's moment. `as_of` are the words for a moment that was chosen: both runs have to choose the same."""
+        asked = {
+            "predictor": self.predictor.name,
+            "model": self.version.name,
+            "by": self.walk.by,
+            "value": value,
+            "at_us": at_us,
+            "given": dict(given or {}),
+        }
+        if as_of is not None:
+            asked["as_of"] = as_of
         with rare_collections():
-            return self._run(value, out, at_us, given, watch, stop)
+            return self._run(asked, out, watch, stop)
 
     def _run(
         self,
-        value: str,
+        wanted: dict[str, Any],
         out: Path,
-        at_us: int,
-        given: Mapping[str, Any] | None,
         watch: Callable[[Progress], None],
         stop: Callable[[], bool],
     ) -> int | None:
         parts = _Parts(out)
-        asked = parts.begin(
-            {
-                "predictor": self.predictor.name,
-                "model": self.version.name,
-                "by": self.walk.by,
-                "value": value,
-                "at_us": at_us,
-                "given": dict(given or {}),
-            }
-        )
+        asked = parts.begin(wanted)
         values = request_values(self.plan, asked["given"])
         done, after = parts.done()
         began_s, before = time.monotonic(), done
-        pending: list[dict[str, Any]] = []
+        pending: list[pa.Table] = []
         chunk: list[str] = []
 
         def finish_chunk() -> None:
             if chunk:
-                pending.extend(self._rows(chunk, asked["at_us"], values))
-                passed_s = max(time.monotonic() - began_s, 1e-9)
-                watch(Progress(done + len(pending), (done + len(pending) - before) / passed_s, chunk[-1]))
+                pending.append(self._rows(chunk, asked["at_us"], values))
+                passed_s, reached = max(time.monotonic() - began_s, 1e-9), done + _count(pending)
+                watch(Progress(reached, (reached - before) / passed_s, chunk[-1]))
                 chunk.clear()
 
-        for id_ in self.entities(value, after):
+        for id_ in self.entities(asked["value"], after):
             chunk.append(id_)
             if len(chunk) == CHUNK:
                 finish_chunk()
-                if len(pending) >= PART_ROWS or stop():
-                    parts.add(pending, self.plan.entity_name)
-                    done += len(pending)
+                if _count(pending) >= PART_ROWS or stop():
+                    parts.add(pending)
+                    done += _count(pending)
                     pending = []
                     if stop():
                         return None
         finish_chunk()
-        parts.add(pending, self.plan.entity_name)
+        parts.add(pending)
         return parts.finish(self.plan.entity_name)
 
-    def _rows(
-        self, ids: Sequence[str], at_us: int, values: Mapping[str, float | None]
-    ) -> list[dict[str, Any]]:
+    def _rows(self, ids: Sequence[str], at_us: int, values: Mapping[str, float | None]) -> pa.Table:
         predictions = self.predict(self.features(ids, at_us, values))
-        version, as_of = str(self.version.number), text_of(at_us)
-        return [
-            {
-                self.plan.entity_name: id_,
-                "prediction": _shown(p),
-                "probability": p.probability,
-                "modelVersion": version,
-                "asOf": as_of,
-            }
-            for id_, p in zip(ids, predictions, strict=True)
+        columns = [
+            pa.array(ids, pa.string()),
+            pa.array([str(p.label) for p in predictions], pa.string()),
+            pa.array([p.probability for p in predictions], pa.float64()),
+            pa.repeat(str(self.version.number), len(ids)),
+            pa.repeat(text_of(at_us), len(ids)),
         ]
+        return pa.table(columns, schema=_schema(self.plan.entity_name))
 
 
-def _shown(prediction: Prediction) -> str:
-    return str(prediction.label)
+def _count(tables: Sequence[pa.Table]) -> int:
+    return sum(table.num_rows for table in tables)
 
 
 class _Parts:
@@ -279,7 +306,7 @@ class _Parts:
         if {**held, "at_us": 0} != {**asked, "at_us": 0}:
             raise UsageError(
                 f"{self._folder} holds parts of another campaign ({held['predictor']}, {held['model']}, "
-                f"{held['by']}={held['value']}); finish that one, or remove the folder"
+                f"{held['by']}={held['value']}, as of {held.get('as_of', 'now')}); finish that one, or remove the folder"
             )
         return held
 
@@ -295,11 +322,11 @@ class _Parts:
         last = pq.read_schema(paths[-1]).metadata[_LAST].decode()
         return sum(each.num_rows for each in metadata), last
 
-    def add(self, rows: list[dict[str, Any]], entity: str) -> None:
-        if not rows:
+    def add(self, tables: Sequence[pa.Table]) -> None:
+        if not tables:
             return
-        table = pa.Table.from_pylist(rows, schema=_schema(entity))
-        table = table.replace_schema_metadata({_LAST: rows[-1][entity].encode()})
+        table = pa.concat_tables(tables)
+        table = table.replace_schema_metadata({_LAST: table.column(0)[-1].as_py().encode()})
         path = self._folder / f"{len(self._paths()):08d}.parquet"
         fresh = path.with_suffix(".new")
         pq.write_table(table, fresh)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import botocore.session
@@ -117,6 +118,13 @@ def test_transactions_carry_a_token_of_their_own(edge: EdgeInThread) -> None:
     assert all(b'"ClientRequestToken":"' in body for body in bodies)
     assert len(set(bodies)) == 3
     assert b'"mine"' in bodies[2]
+
+
+# Why: in process a campaign's threads and the engine share one interpreter, elsewhere they wait for it: one asks otherwise than many.
+def test_a_client_tells_whether_the_engine_runs_here(edge: EdgeInThread, tmp_path: Path) -> None:
+    with connect(f"file:{tmp_path}/data") as here, connect(edge.url) as elsewhere:
+        over_boto3 = Client(AwsCaller("us-east-1", AccessKey("any", "thing"), edge.url))
+        assert [each.runs_engine for each in (here, elsewhere, over_boto3)] == [True, False, False]
 
 
 # Why: Penstock's own actions go where Penstock is, and say so where it is not.

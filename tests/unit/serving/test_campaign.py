@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from tests.shop import Shop
 
-from penstock.errors import ServiceError
+from penstock.errors import ServiceError, UsageError
 from penstock.features.definition import assemble
 from penstock.features.online import Reader, entity_value, read
 from penstock.models.runtime import load_model
@@ -153,8 +153,10 @@ def test_parts_of_another_campaign_are_not_mixed_in(shop: Shop, tmp_path: Path) 
     monkey.setattr(bulk, "CHUNK", 3)
     assert work.run("jewelry", out, at_us=shop.now_us, stop=lambda: next(stops, True)) is None
     monkey.undo()
-    with pytest.raises(Exception, match="another campaign"):
+    with pytest.raises(UsageError, match="another campaign"):
         work.run("books", out, at_us=shop.now_us)
+    with pytest.raises(UsageError, match="as of now"):
+        work.run("jewelry", out, at_us=shop.now_us, as_of="2001-02-03")
 
 
 # Why: bulk and single answers are one product: the same features, the same bits.

@@ -5,6 +5,8 @@ What would take the answer past 16 MB comes back as UnprocessedKeys, as on AWS.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import compress
 from typing import Any
 
 import orjson
@@ -14,7 +16,7 @@ from penstock.engine.plans import Context, Plan, Request
 from penstock.expressions.projections import Projection
 from penstock.limits import BATCH_GET_BYTES_MAX, BATCH_GET_KEYS_MAX
 from penstock.model import items
-from penstock.model.capacity import Consumed, read_units
+from penstock.model.capacity import Consumed, read_units_of
 from penstock.model.keys import base_key, check_key
 from penstock.operations import shapes
 from penstock.operations.dynamodb.get_item import item_json
@@ -59,18 +61,25 @@ class _Reply:
         self.reads += keys
         consistent = bool(each.get("ConsistentRead"))
         units = Consumed(table.name)
-        found: list[bytes] = []
+        records = context.view.get_many(keys)
+        sizes = [0 if record is None else items.size_of(record) for record in records]
         left: list[Any] = []
-        for record, key_item in zip(context.view.get_many(keys), each["Keys"], strict=True):
-            size = items.size_of(record) if record is not None else 0
-            if self._bytes + size > BATCH_GET_BYTES_MAX:
-                left.append(key_item)
-                continue
-            self._bytes += size
-            units.table += read_units(size, consistent)
-            if record is not None:
-                found.append(item_json(record, projection))
+        if self._bytes + sum(sizes) > BATCH_GET_BYTES_MAX:
+            fits = list(self._fitting(sizes))
+            left = [key_item for key_item, fit in zip(each["Keys"], fits, strict=True) if not fit]
+            records, sizes = list(compress(records, fits)), list(compress(sizes, fits))
+        self._bytes += sum(sizes)
+        units.table = read_units_of(sizes, consistent)
+        found = [item_json(record, projection) for record in records if record is not None]
         self.responses.append(orjson.dumps(name) + b":[" + b",".join(found) + b"]")
         self.consumed.append(units)
         if left:
             self.unprocessed[name] = {**each, "Keys": left}
+
+    def _fitting(self, sizes: Sequence[int]) -> Iterator[bool]:
+        """Of each item whether the answer still takes it; a smaller one may fit behind one that does not."""
+        held = self._bytes
+        for size in sizes:
+            fits = held + size <= BATCH_GET_BYTES_MAX
+            held += size if fits else 0
+            yield fits
