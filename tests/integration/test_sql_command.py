@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.integration.test_lake_process import House, running, until
+from tests.integration.test_lake_process import House, running
+from tests.lake_setup import until
 
 from penstock.lake.address import ADDRESS, folder_of
 from penstock.sql.asked import Refused, ask_process

@@ -32,9 +32,7 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.conversions import from_bytes
 from pyiceberg.exceptions import (
     CommitFailedException,
-    CommitStateUnknownException,
     NoSuchTableError,
-    RESTError,
 )
 from pyiceberg.io import OutputFile
 from pyiceberg.io.pyarrow import (
@@ -74,6 +72,7 @@ from pyiceberg.typedef import Record
 from pyiceberg.types import LongType
 
 from penstock.errors import PenstockError
+from penstock.lake.iceberg.elsewhere import NO_ANSWER, asking
 from penstock.lake.iceberg.encodings import encodings
 from penstock.lake.iceberg.local_files import local_path, reading, remedy_for, writing
 
@@ -156,7 +155,8 @@ class IcebergTable:
         return ".".join(self.identifier)
 
     def reload(self) -> None:
-        self.table: Table = self.catalog.load_table(self.identifier)
+        with asking(self.name):
+            self.table: Table = self.catalog.load_table(self.identifier)
         self.data: dict[str, ManifestEntry] = {}
         self.deletes: dict[str, ManifestEntry] = {}
         self.manifests: list[ManifestFile] = []
@@ -323,7 +323,7 @@ class IcebergTable:
             answer = self.catalog.commit_table(self.table, guards, updates)
         except (CommitFailedException, NoSuchTableError) as error:
             raise Refused(f"{self.name}: {error}") from error
-        except (CommitStateUnknownException, RESTError, OSError) as error:
+        except NO_ANSWER as error:
             raise Unknown(f"{self.name}: {error}") from error
         self.table = Table(
             self.table.name(), answer.metadata, answer.metadata_location, self.table.io, self.catalog
