@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from tests.lake_setup import TABLE, Shop, unordered
+from tests.lake_setup import TABLE, Shop, unordered, until
 
 from penstock.app.lake import CuratedTable, Delivery
 from penstock.errors import UsageError
@@ -98,6 +98,17 @@ def test_a_curated_table_is_made_when_its_sources_change(tmp_path: Path) -> None
     assert shop.lake.sql("FROM curated.totals").rows() == [
         {"customer": "c1", "total": Decimal("5.000000000")}
     ]
+
+
+# Why: a lake that stopped waited ten seconds for a curated table's query, which then ran on behind it for five minutes.
+def test_a_curator_that_stops_ends_its_query(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    long = CuratedTable("curated.long", "SELECT count(*) AS n FROM range(20000000000)", 60)
+    curator = Curator(shop.lake, [long], shop.database.clock)
+    curator.start()
+    until(lambda: shop.lake.questions.progress("penstock-curated") is not None)
+    curator.stop()
+    assert curator.status() == {"curated": {"curated.long": "failed: the query was stopped: cancelled"}}
 
 
 # Why: a curated table of one's own must not be able to overwrite the change log.
