@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,15 @@ from penstock.testing.databases import MemoryDatabase, memory_database
 
 TABLE = "purchases"
 KEYS = ("customer", "at")
+WAIT_S = 30.0
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait on a condition, with a bound."""
+    ends = time.monotonic() + WAIT_S
+    while not holds():
+        assert time.monotonic() < ends, "it did not come about"
+        threading.Event().wait(0.02)
 
 
 class MemoryApi:

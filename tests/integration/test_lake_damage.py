@@ -7,8 +7,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.integration.test_lake_process import command, until
-from tests.lake_setup import TABLE, Shop, unordered
+from tests.integration.test_lake_process import command
+from tests.lake_setup import TABLE, Shop, unordered, until
 from tests.small_disk import small_disk_at
 
 import penstock

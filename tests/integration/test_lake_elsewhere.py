@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 from tests.edge import EdgeInThread
-from tests.lake_setup import TABLE, Shop
+from tests.lake_setup import TABLE, Shop, until
 
 from penstock.database.owner import open_owner
+from penstock.errors import StoreUnavailable
 from penstock.lake import upkeep
 from penstock.lake.api import open_api
 from penstock.lake.catalog_rest import CatalogRoutes
 from penstock.lake.clock import SystemClock
-from penstock.lake.iceberg import rest_calls
+from penstock.lake.following import Follower
+from penstock.lake.iceberg import elsewhere, rest_calls
 from penstock.lake.iceberg.catalog import LocalCatalog
 from penstock.lake.iceberg.warehouse import Warehouse, open_warehouse
-from penstock.lake.listener import Listener, Request, Response, Route
+from penstock.lake.listener import HttpError, Listener, Request, Response, Route
 from penstock.lake.sink import Fenced, TableSink
 
 
@@ -73,14 +77,33 @@ def test_a_sink_writes_through_glue(tmp_path: Path, keys: pytest.MonkeyPatch) ->
         )
 
 
+@dataclass
+class Unwell:
+    """How a catalogue answers its next requests."""
+
+    status: int = 503
+    answers: int = 0
+
+
 @pytest.fixture
-def signed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, list[str]]]:
+def unwell() -> Unwell:
+    return Unwell()
+
+
+@pytest.fixture
+def signed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unwell: Unwell
+) -> Iterator[tuple[str, list[str]]]:
     """A REST catalogue that anybody may write, and the signatures that it saw."""
     seen: list[str] = []
 
     def watched(route: Route) -> Route:
         def handler(request: Request) -> Response:
             seen.append(request.headers.get("authorization", ""))
+            if unwell.answers and "/tables" in request.path:
+                unwell.answers -= 1
+                told = {"message": "not now", "type": "ServiceUnavailable", "code": unwell.status}
+                raise HttpError(unwell.status, "not now", {"error": told})
             return route.handler(request)
 
         return replace(route, handler=handler)
@@ -141,3 +164,49 @@ def test_a_sink_reads_through_boto3(tmp_path: Path, keys: pytest.MonkeyPatch) ->
             ]
     finally:
         owner.close()
+
+
+# Why: a REST catalogue or Glue that is not there for a moment ended the table's flow, and nobody was told.
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_catalogue_that_fails_for_a_moment_is_asked_again(
+    tmp_path: Path, keys: pytest.MonkeyPatch, signed: tuple[str, list[str]], unwell: Unwell, status: int
+) -> None:
+    url, _ = signed
+    shop = Shop(tmp_path / "other")
+    shop.warehouse = open_warehouse({"type": "rest", "uri": url})
+    for at in range(5):
+        shop.put("c1", at)
+    shop.pass_time()
+    unwell.status, unwell.answers = status, 3
+    follower = Follower(TABLE, shop.sink, shop.database.clock, lambda sink: None)
+    follower.start()
+    until(lambda: follower.flow.offset == 5)
+    assert unwell.answers == 0
+    follower.stop()
+    follower.join()
+    raw = shop.warehouse.find("raw", TABLE)
+    assert raw is not None
+    assert sorted(raw.table.scan().to_arrow()["ordinal"].to_pylist()) == list(range(5))
+
+
+# Why: pyiceberg waits for ever for an answer; a table's flow would hang with it, and say that it follows.
+def test_a_catalogue_that_never_answers_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(elsewhere, "ANSWER_S", 0.05)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        pytest.raises(OSError, match="timed out"),
+    ):
+        open_warehouse({"type": "rest", "uri": f"http://127.0.0.1:{listening.getsockname()[1]}"})
+
+
+# Why: a throttled call of Glue is boto3's error and of no kind that the sink knew.
+def test_what_glue_refuses_is_an_error_that_passes(tmp_path: Path, keys: pytest.MonkeyPatch) -> None:
+    with mock_aws():
+        warehouse = open_warehouse({"type": "glue", "warehouse": (tmp_path / "w").as_uri()})
+        keys.setattr(warehouse.catalog.glue, "get_table", _throttled)  # type: ignore[attr-defined]
+        with pytest.raises(StoreUnavailable, match="ThrottlingException"):
+            warehouse.find("raw", TABLE)
+
+
+def _throttled(**_: object) -> None:
+    raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}, "GetTable")

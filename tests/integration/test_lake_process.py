@@ -7,8 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +15,13 @@ import httpx
 import pyarrow as pa
 import pyarrow.ipc
 import pytest
+from tests.lake_setup import WAIT_S, until
 
 import penstock
 from penstock.app.application import App
 from penstock.errors import UsageError
 from penstock.lake.process import LakeProcess
 from penstock.sql.service import start_lake
-
-WAIT_S = 30.0
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Wait on a condition, with a bound."""
-    ends = time.monotonic() + WAIT_S
-    while not holds():
-        assert time.monotonic() < ends, "it did not come about"
-        threading.Event().wait(0.02)
 
 
 class House:
@@ -188,3 +178,17 @@ def test_ctrl_c_ends_a_query(house: House) -> None:
     asking.send_signal(signal.SIGINT)
     assert asking.wait(WAIT_S) != 0
     until(lambda: not running(house))
+
+
+# Why: after a kill of `penstock up` the next one met the last lake at its end, and went without a lake for good.
+def test_a_lake_waits_for_the_last_one_to_end(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    started: list[LakeProcess] = []
+    starting = threading.Thread(
+        target=lambda: started.append(start_lake(None, house.url, house.lake, 0, patience_s=WAIT_S))
+    )
+    starting.start()
+    until(lambda: "it is waited for" in caplog.text)
+    house.process.stop()
+    starting.join(WAIT_S)
+    [second] = started
+    second.stop()

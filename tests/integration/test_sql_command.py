@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import threading
@@ -9,9 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.integration.test_lake_process import House, running, until
+from tests.integration.test_lake_process import House, running
+from tests.lake_setup import until
 
 from penstock.lake.address import ADDRESS, folder_of
+from penstock.sql import asked as asked_module
 from penstock.sql.asked import Refused, ask_process
 from penstock.sql.lake import open_lake
 
@@ -92,3 +95,12 @@ def test_a_running_query_tells_its_progress_and_is_cancelled(house: House) -> No
     assert house.http.delete(f"/sql/{id_}").status_code == 200
     thread.join(30)
     assert ended == ["the query was stopped: cancelled"]
+
+
+# Why: "timed out" alone does not tell who did not answer.
+def test_a_process_that_hangs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asked_module, "_MARGIN_S", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        (tmp_path / ADDRESS).write_text(f"http://127.0.0.1:{silent.getsockname()[1]}\n")
+        with pytest.raises(Refused, match="did not answer within"):
+            ask_process(tmp_path, "SELECT 1", 10, 0.0)

@@ -31,9 +31,16 @@ _POLL_S = 0.02
 class FileTransport:
     """`Transport` to a data directory, whoever owns it at the moment."""
 
-    def __init__(self, folder: Path, durability: str = "power") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        durability: str = "power",
+        over: Callable[[Address], HttpTransport] = HttpTransport,
+    ) -> None:
+        """`over` makes the way to another process that owns the directory."""
         self._folder = folder.resolve()
         self._durability = durability
+        self._over = over
         self._lock = threading.Lock()
         self._current: SharedEngine | HttpTransport | Closed = self._elect()
         self._release = weakref.finalize(self, _let_go, self._current)
@@ -82,9 +89,7 @@ class FileTransport:
                     ) from None
                 time.sleep(_POLL_S)
                 continue
-            return HttpTransport(
-                Address("localhost", "/", lambda limit_s: open_socket(self._folder, limit_s))
-            )
+            return self._over(Address("localhost", "/", lambda limit_s: open_socket(self._folder, limit_s)))
 
 
 class Closed:

@@ -16,10 +16,15 @@ import orjson
 
 from penstock.connect.client import Client
 from penstock.connect.embedded import FileTransport
-from penstock.connect.http import HttpTransport, address_of
+from penstock.connect.http import Address, HttpTransport, address_of
 from penstock.connect.json_caller import Transport
+from penstock.connect.retries import Retries
 from penstock.connect.urls import connect
 from penstock.wire.codec import decode_error, target_of
+
+# A client waits a minute for each of ten answers. A follower tries again by itself and tells what the trouble is, so that
+# tables that are silent are named after half a minute.
+ANSWER_S, ATTEMPTS_MAX = 15.0, 2
 
 
 class Api(Protocol):
@@ -79,11 +84,15 @@ def open_api(url: str) -> Api:
     """`http://…` and `file:…` without a detour, `aws:…` through boto3."""
     scheme, _, rest = url.partition(":")
     if scheme in ("http", "https"):
-        return TransportApi(HttpTransport(address_of(url)))
+        return TransportApi(_bounded(address_of(url)))
     if scheme == "file":
         path = rest.removeprefix("//") if rest.startswith("///") else rest
-        return TransportApi(FileTransport(Path(path).expanduser()))
+        return TransportApi(FileTransport(Path(path).expanduser(), over=_bounded))
     return ClientApi(connect(url))
+
+
+def _bounded(address: Address) -> HttpTransport:
+    return HttpTransport(address, read_timeout_s=ANSWER_S, retries=Retries(ATTEMPTS_MAX))
 
 
 def _plain(value: object) -> object:

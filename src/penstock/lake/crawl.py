@@ -9,6 +9,8 @@ Z2. A file is landed once: the table's properties say which file, in which versi
     has changed replaces its rows; all files of a table land in one commit.
 Z3. Types are unified over the files (an integer here and a decimal there is a double). A file whose types do not fit the
     table is left out, and the report says why. Nothing is dropped, narrowed or renamed.
+Z4. Files are read twice, for their types and then for their rows, one at a time: the largest file has to fit in memory, and
+    not all of them.
 """
 
 from __future__ import annotations
@@ -116,19 +118,25 @@ def _land(warehouse: Warehouse, name: str, files: list[_File]) -> Found:
     landed: dict[str, list[str]] = orjson.loads(table.properties.get(LANDED, "{}")) if table else {}
     new = [file for file in files if landed.get(file.name, [""])[0] != file.version]
     found.unchanged = len(files) - len(new)
-    read: list[tuple[_File, pa.Table]] = []
+    readable: list[tuple[_File, str, pa.Schema]] = []
     for file in new:
-        try:
-            read.append((file, _with_partitions(_read(file.path), file)))
-        except (pa.ArrowException, OSError, EOFError, ValueError) as error:
-            found.unreadable[file.name] = str(error).splitlines()[0]
-    if not read:
+        version = (
+            file.version
+        )  # Before it is read: what is written to it meanwhile is landed by the next crawl.
+        rows = _rows(file, found)
+        if rows is not None:
+            readable.append((file, version, rows.schema))
+    if not readable:
         return found
-    schema = _unified([rows.schema for _, rows in read])
-    table = open_for(warehouse, found.table, schema)
+    table = open_for(warehouse, found.table, _unified([schema for _, _, schema in readable]))
     commit = Commit()
-    for file, rows in read:
+    for file, version, schema in readable:
+        rows = _rows(file, found)
+        if rows is None:
+            continue
         try:
+            if rows.schema != schema:
+                raise UsageError("it changed while it was read")
             data = table.write(aligned(table, rows))
         except UsageError as error:
             found.unreadable[file.name] = str(error)
@@ -136,7 +144,7 @@ def _land(warehouse: Warehouse, name: str, files: list[_File]) -> Found:
         previous = landed.get(file.name)
         if previous is not None and previous[1] in table.data:
             commit.remove.add(previous[1])
-        landed[file.name] = [file.version, data.file_path]
+        landed[file.name] = [version, data.file_path]
         commit.add.append(data)
         found.landed.append(file.name)
         found.rows += rows.num_rows
@@ -145,6 +153,15 @@ def _land(warehouse: Warehouse, name: str, files: list[_File]) -> Found:
         table.commit(commit)
     found.columns = {field.name: str(field.type) for field in table.arrow_schema()}
     return found
+
+
+def _rows(file: _File, found: Found) -> pa.Table | None:
+    """None, and the reason in the report, where it cannot be read."""
+    try:
+        return _with_partitions(_read(file.path), file)
+    except (pa.ArrowException, OSError, EOFError, ValueError) as error:
+        found.unreadable[file.name] = (str(error) or type(error).__name__).splitlines()[0]
+        return None
 
 
 def _read(path: Path) -> pa.Table:

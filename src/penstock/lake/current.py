@@ -30,6 +30,7 @@ class CurrentState:
         self._declared = dict(declared or {})
         self.columns = Columns(columns_of(table.schema), self._declared)
         self._index: KeyIndex | None = None
+        self._known = KeyIndex()  # Of the table as it was before the last reload.
 
     @property
     def position(self) -> Position:
@@ -41,14 +42,15 @@ class CurrentState:
         if self._index is None:
             index, dead = KeyIndex(), self.table.dead_positions()
             for path in self.table.data:
-                keys = self.table.read(path, [KEY]).column(KEY).to_pylist()
-                index.add(path, hash_keys(keys), dead.get(path, ()))
-            self._index = index
+                if not index.add_known(path, self._known, dead.get(path, ())):
+                    keys = self.table.read(path, [KEY]).column(KEY).to_pylist()
+                    index.add(path, hash_keys(keys), dead.get(path, ()))
+            self._index, self._known = index, KeyIndex()
         return self._index
 
     def reload(self) -> None:
         self.table.reload()
-        self._index = None
+        self._known, self._index = self._index or self._known, None
         self.columns = Columns(columns_of(self.table.schema), self._declared)
 
     def live_keys(self) -> Iterator[str]:

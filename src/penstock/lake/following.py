@@ -2,8 +2,10 @@
 
 F1. Trouble that may pass (no answer, no stream yet, a full disk) is said once, and tried again with growing pauses.
 F2. Trouble that a person must look at (fenced, a position beyond the stream, damage) ends this table's flow and no other.
+    A fault of ours ends it too, and is raised: the process of `penstock up` then starts again (see run.lake_process).
 F3. Commits are at least COMMIT_S apart while changes trickle, so that a quiet table does not make a file a change; a
-    backlog is worked off without pauses.
+    backlog is worked off without pauses. Nothing is asked for more often than each POLL_S where there is nothing: AWS
+    answers an empty page at once, and takes five reads of a shard a second from all who read it.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from penstock.lake.stream import Beyond, NoStream
 from penstock.ports import Clock
 
 COMMIT_S = 0.4
+POLL_S = 0.5
 WAIT_MS = 1000
 _PAUSE_S, _PAUSE_S_MAX = 0.5, 15.0
 _FINAL = (Fenced, Beyond, Corruption, UsageError)
@@ -88,7 +91,7 @@ class Follower:
         def run(sink: TableSink) -> None:
             try:
                 outcome.append(job(sink))
-            except (PenstockError, OSError) as error:
+            except Exception as error:
                 outcome.append(error)
                 raise
             finally:
@@ -126,6 +129,9 @@ class Follower:
                 self._say("waiting", str(error))
                 self._stop.wait(pause_s)
                 pause_s = min(pause_s * 2, _PAUSE_S_MAX)
+            except Exception as error:
+                self._say("failed", f"a fault of the sink, {type(error).__name__}: {error}")
+                raise
         self._say("stopped", "")
 
     def _flow(self, sink: TableSink) -> None:
@@ -139,8 +145,7 @@ class Follower:
             rows = sink.step(WAIT_MS)
             self._note(sink, rows, before, asked_us, began_s)
             self._upkeep(sink)
-            if 0 < rows < BATCH_ROWS // 4:
-                self._stop.wait(max(0.0, COMMIT_S - (self._clock.monotonic_s() - began_s)))
+            self._stop.wait(rest_s(rows, self._clock.monotonic_s() - began_s))
 
     def _note(self, sink: TableSink, rows: int, before: int, asked_us: int, began_s: float) -> None:
         position, flow = sink.position, self.flow
@@ -159,3 +164,10 @@ class Follower:
             level = logging.ERROR if state == "failed" else logging.WARNING
             _log.log(level, "%s: %s", self.flow.table, message)
         self.flow.state, self.flow.message = state, message
+
+
+def rest_s(rows: int, took_s: float) -> float:
+    """How long to leave the stream alone after a step that made so many rows (F3)."""
+    if rows >= BATCH_ROWS // 4:
+        return 0.0
+    return max(0.0, (COMMIT_S if rows else POLL_S) - took_s)

@@ -2,7 +2,8 @@
 
 K1. A key is known by 128 bits of BLAKE2b: at 100 million keys the chance of one clash is below 10^-22. A file's keys are
     a sorted array, 20 bytes a row: 10 million rows take 200 MB.
-K2. The index is rebuilt from the files when the table was changed by anybody else; it is never stored.
+K2. The index is rebuilt when the table was changed by anybody else; it is never stored. A file never changes, so that what
+    is known of it is kept, and only new files are read: 10 million keys take 20 seconds.
 """
 
 from __future__ import annotations
@@ -46,15 +47,32 @@ class KeyIndex:
 
     def add(self, path: str, hashes: Hashes, dead: Iterable[int] = ()) -> None:
         order = np.argsort(hashes[:, 0], kind="stable")
-        flags = np.zeros(len(hashes), dtype=np.bool_)
-        flags[list(dead)] = True
-        self._files[path] = _FileKeys(
+        self._hold(
+            path,
             np.ascontiguousarray(hashes[order, 0]),
             np.ascontiguousarray(hashes[order, 1]),
             order.astype(np.uint32),
-            flags,
-            int(flags.sum()),
+            dead,
         )
+
+    def add_known(self, path: str, known: KeyIndex, dead: Iterable[int]) -> bool:
+        """From an earlier index of the same table (K2); False where it does not know the file."""
+        file = known._files.get(path)
+        if file is not None:
+            self._hold(path, file.high, file.low, file.row, dead)
+        return file is not None
+
+    def _hold(
+        self,
+        path: str,
+        high: npt.NDArray[np.uint64],
+        low: npt.NDArray[np.uint64],
+        row: npt.NDArray[np.uint32],
+        dead: Iterable[int],
+    ) -> None:
+        flags = np.zeros(len(row), dtype=np.bool_)
+        flags[list(dead)] = True
+        self._files[path] = _FileKeys(high, low, row, flags, int(flags.sum()))
 
     def remove(self, path: str) -> None:
         del self._files[path]

@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -39,6 +40,7 @@ from penstock.lake.upkeep import VERBS, Upkeep, compact_turn, count_files
 from penstock.lake.writer_lock import WriterLock
 from penstock.ports import Clock
 
+STOP_S = 20.0  # For all tables together; what a commit in between leaves is found by the next start.
 _DISCOVER_S = 5.0
 _FILES_TOLD_MAX = 200
 _OWN_TABLES = "penstock_"  # The product's own bookkeeping does not belong into the lake.
@@ -66,8 +68,10 @@ class LakeProcess:
         port: int = 8181,
         *,
         clock: Clock | None = None,
+        patience_s: float = 0.0,
     ) -> None:
-        self.app = app
+        """`patience_s`: see WriterLock."""
+        self.app, self._patience_s = app, patience_s
         self.warehouse: Warehouse = open_warehouse(where)
         self.clock: Clock = clock or SystemClock()
         self._client_url, self._port = client_url, port
@@ -95,7 +99,7 @@ class LakeProcess:
         self._jobs.append(job)
 
     def start(self) -> LakeProcess:
-        self._lock.take()
+        self._lock.take(self._patience_s)
         try:
             self._listener = Listener([*self._own_routes(), *self._routes], self._port)
         except BaseException:
@@ -115,10 +119,11 @@ class LakeProcess:
             job.stop()
         if self._discoverer.is_alive():
             self._discoverer.join(10)
-        for follower in self._followers.values():
+        for follower in self.followers:
             follower.stop()
-        for follower in self._followers.values():
-            follower.join()
+        ends_s = time.monotonic() + STOP_S
+        for follower in self.followers:
+            follower.join(max(0.0, ends_s - time.monotonic()))
         if self._listener is not None:
             self._listener.close()
         if self._api is not None:

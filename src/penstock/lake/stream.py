@@ -98,13 +98,10 @@ class StreamReader:
         """Places from which nothing is missed that a scan begun now does not see (S2)."""
         since_us = int(self._now_s() * 1_000_000) - _MARGIN_US
         return {
-            shard["ShardId"]: ShardPlace(since_us=since_us)
-            for shard in self._list_shards()
-            if "EndingSequenceNumber" not in shard["SequenceNumberRange"]
-        } | {
             shard["ShardId"]: ShardPlace(done=True)
-            for shard in self._list_shards()
             if "EndingSequenceNumber" in shard["SequenceNumberRange"]
+            else ShardPlace(since_us=since_us)
+            for shard in self._list_shards()
         }
 
     def follow(self, places: dict[str, ShardPlace], stream: str) -> None:

@@ -7,7 +7,8 @@ M2. A turn is short, because changes wait while it lasts: …_TURN_ROWS and TURN
 M3. Snapshots beyond SNAPSHOTS_MAX are expired down to SNAPSHOTS_KEPT. A snapshot with a tag or a branch stays. Older
     states of an item remain in raw.
 M4. A file that no kept snapshot refers to is deleted once it is GRACE_S old: longer than any query may run, and than any
-    commit may take.
+    commit may take. Looking for them is cut into turns of SWEEP_TURN_S, because it takes longer the more files there are.
+    What cannot be read of an older snapshot puts the sweep off, and ends nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -25,6 +26,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyiceberg.manifest import ManifestEntry
 
+from penstock.errors import Corruption
 from penstock.lake.current import CurrentState
 from penstock.lake.evolution import SEQUENCE
 from penstock.lake.iceberg.local_files import StorageRefused
@@ -47,6 +49,7 @@ DEAD_SHARE = 0.2
 SNAPSHOTS_MAX, SNAPSHOTS_KEPT = 100, 60
 GRACE_S = 3600.0
 QUERY_GRACE_S = 600.0  # Twice the longest query.
+SWEEP_TURN_S = 0.05
 _SWEEP_S = 600.0
 _log = logging.getLogger("penstock.lake")
 
@@ -69,6 +72,7 @@ class Upkeep:
         """`kept`: the catalogue's own service does all of this; two compactors would refuse each other's commits."""
         self._now_s, self._kept = now_s, kept
         self._swept_s: dict[str, float] = {}
+        self._sweeps: dict[str, tuple[IcebergTable, Iterator[int]]] = {}
         self._raw_first = False
 
     def tick(self, sink: TableSink) -> None:
@@ -78,8 +82,7 @@ class Upkeep:
             self._compact(sink)
             for table in tables_of(sink):
                 expire(table, SNAPSHOTS_MAX, SNAPSHOTS_KEPT)
-                if self._is_due(table.name):
-                    delete_unreferenced(table, GRACE_S)
+                self._sweep(table)
         except (Refused, Unknown) as error:
             _log.warning("maintenance put off: %s", error)
             # A rival's rows must not be taken for ours.
@@ -88,8 +91,7 @@ class Upkeep:
             _log.warning("maintenance put off: %s", error)
             for table in tables_of(sink):
                 table.discard()
-                if self._is_due(table.name):
-                    delete_unreferenced(table, GRACE_S)
+                self._sweep(table)
 
     def _compact(self, sink: TableSink) -> None:
         """M2: one of the two, and the other one first the next time."""
@@ -98,6 +100,23 @@ class Upkeep:
             return
         if compact_current(sink.current, force=False) is None and not raw_first:
             compact_raw(sink.raw, force=False)
+
+    def _sweep(self, table: IcebergTable) -> None:
+        """M4, one turn."""
+        if self._is_due(table.name):
+            self._sweeps.setdefault(table.name, (table, sweeping(table, GRACE_S)))
+        begun_on, sweep = self._sweeps.get(table.name, (table, iter(())))
+        if begun_on is not table:
+            # Another sink's: the table may have been healed to an older state since, which needs other files.
+            sweep = iter(())
+        ends_s = self._now_s() + SWEEP_TURN_S
+        try:
+            for _ in sweep:
+                if self._now_s() >= ends_s:
+                    return
+        except Corruption as error:
+            _log.warning("clean-up put off: %s", error)
+        self._sweeps.pop(table.name, None)
 
     def _is_due(self, name: str) -> bool:
         now_s = self._now_s()
@@ -320,20 +339,27 @@ def expire(table: IcebergTable, max_: int, kept: int) -> int:
 
 def delete_unreferenced(table: IcebergTable, grace_s: float) -> int:
     """How many files went. Only where the table lies in a folder of this machine."""
+    return sum(sweeping(table, grace_s))
+
+
+def sweeping(table: IcebergTable, grace_s: float) -> Iterator[int]:
+    """The same piece by piece: how many files went with each. Commits may take place between them."""
     root = table.folder()
     if root is None:
-        return 0
+        return
     # Listed first: a file that is committed after this is not judged.
     listed = [path for path in _files_below(root) if time.time() - path.stat().st_mtime > grace_s]
     if not listed:
-        return 0
-    needed = table.reachable_files()
-    gone = [path for path in listed if str(path) not in needed]
-    for path in gone:
-        path.unlink(missing_ok=True)
-    if gone:
-        _log.info("%s: %d unreferenced files deleted", table.name, len(gone))
-    return len(gone)
+        return
+    unneeded = {str(path) for path in listed}
+    for needed in table.reachable():
+        unneeded -= needed
+        yield 0
+    for path in unneeded:
+        Path(path).unlink(missing_ok=True)
+        yield 1
+    if unneeded:
+        _log.info("%s: %d unreferenced files deleted", table.name, len(unneeded))
 
 
 def _files_below(root: Path) -> list[Path]:

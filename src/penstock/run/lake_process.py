@@ -16,6 +16,9 @@ from penstock.run.settings import HOST, Settings
 from penstock.serving import inference_log
 from penstock.sql.service import start_lake
 
+# The lake of a `penstock up` that was killed ends by itself, after the commit that it is in.
+LAST_LIFE_S = 60.0
+
 
 def main(settings: Settings, reporter: Reporter) -> None:
     begun = keep_beating(reporter)
@@ -23,7 +26,13 @@ def main(settings: Settings, reporter: Reporter) -> None:
     app = load_app(settings.app_file)
     _add_inferences(app)
     try:
-        process = start_lake(app, settings.api_url, settings.lake_location, settings.lake_port)
+        process = start_lake(
+            app,
+            settings.api_url,
+            settings.lake_location,
+            settings.lake_port,
+            patience_s=LAST_LIFE_S,
+        )
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise UsageError(

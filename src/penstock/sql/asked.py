@@ -56,6 +56,10 @@ def ask_process(
             connection.request("POST", "/sql", body, headers)
             answer = connection.getresponse()
             told = answer.read()
+    except TimeoutError as error:
+        raise Refused(
+            f"the process that writes the lake did not answer within {seconds_max + _MARGIN_S:.0f} s; see penstock status"
+        ) from error
     except (ConnectionError, http.client.HTTPException):
         return None
     except KeyboardInterrupt:

@@ -15,6 +15,7 @@ from penstock.ports import Clock
 from penstock.sql.lake import Lake
 from penstock.sql.made_tables import write_into
 
+_QUERY = "penstock-curated"
 _log = logging.getLogger("penstock.lake")
 
 
@@ -33,7 +34,7 @@ class Curator:
 
     def stop(self) -> None:
         self._stop.set()
-        self._lake.questions.cancel("curated")
+        self._lake.questions.cancel(_QUERY)
         self._thread.join(10)
 
     def status(self) -> object:
@@ -48,7 +49,12 @@ class Curator:
             self._due_s[table.name] = now_s + table.every_s
             try:
                 made = write_into(
-                    self._lake, table.name, table.sql, now_us=self._clock.now_us(), always=False
+                    self._lake,
+                    table.name,
+                    table.sql,
+                    now_us=self._clock.now_us(),
+                    always=False,
+                    id_=_QUERY,
                 )
                 self._say(table.name, "made" if made else "fresh")
             except (PenstockError, OSError) as error:

@@ -16,7 +16,6 @@ from penstock.lake.iceberg.planning import Planner
 from penstock.lake.iceberg.warehouse import Warehouse
 from penstock.lake.progress import POSITION, decode
 from penstock.sql.databases import Bounds, QueryError
-from penstock.sql.results import Result
 from penstock.sql.session import Questions
 
 SOURCES, QUERY, MADE = "penstock.made-from", "penstock.query", "penstock.made-at-us"
@@ -30,11 +29,12 @@ class Readable(Protocol):
     questions: Questions
     bounds: Bounds
 
-    def sql(self, query: str) -> Result: ...
 
-
-def write_into(lake: Readable, name: str, sql: str, *, now_us: int, always: bool = True) -> bool:
-    """Make the table from the query. False where `always` is not set and nothing has changed (C1)."""
+def write_into(
+    lake: Readable, name: str, sql: str, *, now_us: int, always: bool = True, id_: str | None = None
+) -> bool:
+    """Make the table from the query, which may be cancelled by its id. False where `always` is not set and nothing has
+    changed (C1)."""
     namespace, table = split_name(name)
     sources = _sources(lake, sql)
     query = hashlib.sha256(sql.encode()).hexdigest()
@@ -44,7 +44,7 @@ def write_into(lake: Readable, name: str, sql: str, *, now_us: int, always: bool
         told = held.properties
         if told.get(SOURCES) == made_from and told.get(QUERY) == query:
             return False
-    result = lake.sql(sql)
+    result = lake.questions.ask(sql, bounds=lake.bounds, id_=id_)
     if result.truncated:
         raise QueryError(f"{name}: the query gives more than {lake.bounds.rows_max} rows")
     properties = {SOURCES: made_from, QUERY: query, MADE: str(now_us)}

@@ -151,10 +151,13 @@ def start_lake(
     where: str | Path | Mapping[str, str],
     port: int = 8181,
     bounds: Bounds | None = None,
+    patience_s: float = 0.0,
 ) -> LakeProcess:
-    """Start sinks, SQL and the port, in threads; `stop()` on what it gives ends them in order."""
+    """Start sinks, SQL and the port, in threads; `stop()` on what it gives ends them in order.
 
-    process = LakeProcess(app, client_url, where, port)
+    `patience_s`: how long another process that writes the folder is waited for.
+    """
+    process = LakeProcess(app, client_url, where, port, patience_s=patience_s)
     lake = Lake(process.warehouse, bounds)
     process.add_routes(SqlRoutes(lake).routes())
     if app is not None and app.curated_tables:

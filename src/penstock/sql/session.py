@@ -37,6 +37,7 @@ _EXPLAIN = re.compile(_SPACE + r"EXPLAIN\s*(?:ANALYZE\s+)?(?:VERBOSE\s+)?(?:\([^
 _SHOW_TABLES = re.compile(r"\s*SHOW\s+TABLES\s*;?\s*", re.I)
 _NO_ROOM = ("offload data block", "No space left", "temp_directory", "Failed to create directory")
 _LOOK_S = 0.2
+_AGAIN_S = 0.05
 _READS = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 
 
@@ -159,22 +160,33 @@ class _Running:
     def __init__(self, database: duckdb.DuckDBPyConnection) -> None:
         self._database = database
         self._lock = threading.Lock()
-        self._ended = False
+        self._ended = threading.Event()
+        self._stopped = False
         self.why = "cancelled"
 
     def stop(self, why: str) -> None:
         with self._lock:
-            if not self._ended:
-                self.why = why
+            if self._stopped or self._ended.is_set():
+                return
+            self._stopped, self.why = True, why
+        threading.Thread(target=self._interrupt, name="lake-query-stop", daemon=True).start()
+
+    def _interrupt(self) -> None:
+        """Until it ends: DuckDB forgets an interrupt that comes before a query has begun."""
+        while True:
+            with self._lock:
+                if self._ended.is_set():
+                    return
                 self._database.interrupt()
+            self._ended.wait(_AGAIN_S)
 
     def progress(self) -> float:
         with self._lock:
-            return 100.0 if self._ended else max(0.0, self._database.query_progress())
+            return 100.0 if self._ended.is_set() else max(0.0, self._database.query_progress())
 
     def end(self) -> None:
         with self._lock:
-            self._ended = True
+            self._ended.set()
 
 
 def _watched(

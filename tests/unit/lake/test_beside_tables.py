@@ -7,11 +7,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
-from tests.lake_setup import TABLE, Shop, unordered
+from tests.lake_setup import TABLE, Shop, unordered, until
 
 from penstock.app.lake import CuratedTable, Delivery
 from penstock.errors import UsageError
+from penstock.lake import crawl as crawling
 from penstock.lake.crawl import crawl
 from penstock.lake.delivery import Deliveries, DeliveryStream, DeliveryWriter, Spool, read_records
 from penstock.lake.listener import HttpError
@@ -96,6 +98,17 @@ def test_a_curated_table_is_made_when_its_sources_change(tmp_path: Path) -> None
     assert shop.lake.sql("FROM curated.totals").rows() == [
         {"customer": "c1", "total": Decimal("5.000000000")}
     ]
+
+
+# Why: a lake that stopped waited ten seconds for a curated table's query, which then ran on behind it for five minutes.
+def test_a_curator_that_stops_ends_its_query(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    long = CuratedTable("curated.long", "SELECT count(*) AS n FROM range(20000000000)", 60)
+    curator = Curator(shop.lake, [long], shop.database.clock)
+    curator.start()
+    until(lambda: shop.lake.questions.progress("penstock-curated") is not None)
+    curator.stop()
+    assert curator.status() == {"curated": {"curated.long": "failed: the query was stopped: cancelled"}}
 
 
 # Why: a curated table of one's own must not be able to overwrite the change log.
@@ -193,6 +206,31 @@ CRAWLED = {
     "year=2026/month=11/part.csv": (b"id,name\n11,x\n", ""),
     "year=2026/month=__HIVE_DEFAULT_PARTITION__/part.csv": (b"id,name\n12,x\n", ""),
 }
+
+
+# Why: rows that were appended while a crawl read the file were taken for landed, and never came.
+def test_what_is_written_to_a_file_while_it_is_read_lands_with_the_next_crawl(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = Shop(tmp_path / "lake")
+    source = tmp_path / "files"
+    source.mkdir()
+    visits = source / "visits.csv"
+    visits.write_text("id\n1\n")
+    read = crawling._read
+
+    def read_and_append(path: Path) -> pa.Table:
+        rows = read(path)
+        visits.write_text("id\n1\n2\n")
+        return rows
+
+    with monkeypatch.context() as patched:
+        patched.setattr(crawling, "_read", read_and_append)
+        crawl(shop.warehouse, source)
+    crawl(shop.warehouse, source)
+    assert shop.lake.sql("SELECT id FROM crawled.visits ORDER BY 1").rows() == [{"id": 1}, {"id": 2}]
+    [found], _ = crawl(shop.warehouse, source)
+    assert (found.landed, found.unchanged) == ([], 1)
 
 
 # Why: folders of files hold all of this, and one bad file must spoil neither the others nor their types.

@@ -10,6 +10,8 @@ import pytest
 from tests.lake_setup import TABLE, Shop, unordered
 
 from penstock.lake import upkeep
+from penstock.lake.iceberg.local_files import local_path
+from penstock.lake.iceberg.table import IcebergTable
 from penstock.lake.sink import Fenced
 
 
@@ -108,6 +110,85 @@ def test_young_files_are_not_swept(tmp_path: Path) -> None:
     (stray / "data" / "just-written.parquet").write_bytes(b"x")
     upkeep.delete_unreferenced(sink.raw.table, 60.0)
     assert (stray / "data" / "just-written.parquet").exists()
+
+
+def _on_disk(table: IcebergTable) -> int:
+    root = table.folder()
+    assert root is not None
+    return sum(len(names) for _, _, names in os.walk(root))
+
+
+@pytest.fixture
+def swept_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every file is old, a sweep is always due, and a turn of it is one piece."""
+    monkeypatch.setattr(upkeep, "GRACE_S", -1.0)
+    monkeypatch.setattr(upkeep, "_SWEEP_S", 0.0)
+    monkeypatch.setattr(upkeep, "SWEEP_TURN_S", -1.0)
+
+
+# Why: the stream waited for eight seconds while the names of 1,500 files were looked for in every kept snapshot.
+@pytest.mark.usefixtures("swept_at_once")
+def test_files_are_swept_in_turns_between_commits(tmp_path: Path) -> None:
+    shop = _busy_shop(tmp_path)
+    sink = shop.sink()
+    shop.drain(sink)
+    for turn in range(6):
+        shop.put("c0", turn, amount={"N": "7"})
+        shop.drain(sink)
+    upkeep.compact_current(sink.current, force=True)
+    upkeep.expire(sink.current.table, 1, 1)
+    kept = upkeep.Upkeep()
+    before = _on_disk(sink.current.table)
+    kept.tick(sink)
+    assert _on_disk(sink.current.table) == before  # It has only begun to look.
+    for turn in range(60):
+        kept.tick(sink)
+        if turn % 20 == 0:
+            shop.put("c1", turn)
+            shop.drain(sink)
+    assert _on_disk(sink.current.table) < before
+    assert unordered(shop.landed()) == unordered(shop.items())
+    assert unordered(shop.landed(f"current.{TABLE} FOR VERSION AS OF {sink.current.table.snapshot_id}"))
+    sink.current.table.check_files()
+    sink.raw.table.check_files()
+
+
+# Why: a table that was healed goes back to older files; a sweep that was begun before would have taken them away.
+@pytest.mark.usefixtures("swept_at_once")
+def test_a_sweep_ends_with_the_sink_that_began_it(tmp_path: Path) -> None:
+    shop = _busy_shop(tmp_path)
+    first = shop.sink()
+    shop.drain(first)
+    kept = upkeep.Upkeep()
+    kept.tick(first)
+    begun = dict(kept._sweeps)
+    assert begun
+    second = shop.sink()
+    kept.tick(second)
+    assert all(
+        kept._sweeps[name][0] is not table for name, (table, _) in begun.items() if name in kept._sweeps
+    )
+
+
+# Why: an old snapshot's damaged manifest ended the whole lake process, every ten minutes.
+@pytest.mark.usefixtures("swept_at_once")
+def test_a_damaged_manifest_of_an_older_snapshot_puts_the_sweep_off(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop = _busy_shop(tmp_path)
+    sink = shop.sink()
+    shop.drain(sink)
+    oldest = sink.current.table.table.metadata.snapshots[0]
+    Path(local_path(oldest.manifest_list)).write_bytes(b"not Avro")
+    kept = upkeep.Upkeep()
+    before = _on_disk(sink.current.table)
+    for _ in range(10):
+        kept.tick(sink)
+    assert "clean-up put off" in caplog.text
+    assert _on_disk(sink.current.table) == before
+    shop.put("c9", 1)
+    shop.drain(sink)
+    assert unordered(shop.landed()) == unordered(shop.items())
 
 
 # Why: a zombie whose compaction was refused once took its rival's position for its own and landed changes twice.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
 import polars
 import pytest
 from tests.lake_setup import TABLE, Shop, unordered
 
 from penstock.errors import Corruption, PenstockError, UsageError
+from penstock.sql import session
 from penstock.sql.databases import Bounds, QueryError
 from penstock.sql.lake import Lake
 from penstock.sql.session import QueryStopped
@@ -174,3 +176,16 @@ def test_a_corrupt_metadata_file_is_an_error_that_names_the_table(tmp_path: Path
     with pytest.raises(Corruption, match=f"current.{TABLE}"):
         fresh.sql(f"FROM current.{TABLE}")
     assert len(fresh.sql(f"FROM raw.{TABLE}")) == 1
+
+
+# Why: DuckDB forgets an interrupt that comes before a query has begun. A query that was cancelled at that moment ran on for
+# its five minutes, and one whose time was over before it began ran without a bound.
+def test_a_query_that_is_stopped_before_it_begins_is_stopped() -> None:
+    with duckdb.connect(":memory:") as database:
+        running = session._Running(database)
+        running.stop("cancelled")
+        with pytest.raises(QueryStopped, match="the query was stopped: cancelled"):
+            session._run(database, "SELECT count(*) FROM range(20000000000)", 10, running)
+        running.end()
+        # The next one on the same database is another's, and nothing reaches it.
+        assert session._run(database, "SELECT 1", 10, session._Running(database))[0].num_rows == 1

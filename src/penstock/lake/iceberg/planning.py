@@ -29,6 +29,7 @@ from pyiceberg.types import (
 
 from penstock.errors import UsageError
 from penstock.lake.evolution import Column
+from penstock.lake.iceberg.elsewhere import asking
 from penstock.lake.iceberg.local_files import local_path, reading, remedy_for
 from penstock.lake.iceberg.schemas import columns_of
 
@@ -106,7 +107,8 @@ class Planner:
 
     def find(self, namespace: str, name: str) -> Known | None:
         try:
-            return Known(self._catalog.load_table((namespace, name)))
+            with asking(f"{namespace}.{name}"):
+                return Known(self._catalog.load_table((namespace, name)))
         except NoSuchTableError:
             return None
 

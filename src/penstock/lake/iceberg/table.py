@@ -17,7 +17,7 @@ T6. Manifests are merged when there are MANIFESTS_MAX of them, and rewritten whe
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -32,9 +32,7 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.conversions import from_bytes
 from pyiceberg.exceptions import (
     CommitFailedException,
-    CommitStateUnknownException,
     NoSuchTableError,
-    RESTError,
 )
 from pyiceberg.io import OutputFile
 from pyiceberg.io.pyarrow import (
@@ -74,8 +72,10 @@ from pyiceberg.typedef import Record
 from pyiceberg.types import LongType
 
 from penstock.errors import PenstockError
+from penstock.lake.iceberg.elsewhere import NO_ANSWER, asking
 from penstock.lake.iceberg.encodings import encodings
 from penstock.lake.iceberg.local_files import local_path, reading, remedy_for, writing
+from penstock.lake.iceberg.reachable import reachable
 
 MANIFESTS_MAX = 30
 # Reserved by the Iceberg specification for position delete files.
@@ -156,7 +156,8 @@ class IcebergTable:
         return ".".join(self.identifier)
 
     def reload(self) -> None:
-        self.table: Table = self.catalog.load_table(self.identifier)
+        with asking(self.name):
+            self.table: Table = self.catalog.load_table(self.identifier)
         self.data: dict[str, ManifestEntry] = {}
         self.deletes: dict[str, ManifestEntry] = {}
         self.manifests: list[ManifestFile] = []
@@ -323,7 +324,7 @@ class IcebergTable:
             answer = self.catalog.commit_table(self.table, guards, updates)
         except (CommitFailedException, NoSuchTableError) as error:
             raise Refused(f"{self.name}: {error}") from error
-        except (CommitStateUnknownException, RESTError, OSError) as error:
+        except NO_ANSWER as error:
             raise Unknown(f"{self.name}: {error}") from error
         self.table = Table(
             self.table.name(), answer.metadata, answer.metadata_location, self.table.io, self.catalog
@@ -380,23 +381,9 @@ class IcebergTable:
         location = self.table.metadata.location
         return Path(local_path(location)) if location.startswith(("file:", "/")) else None
 
-    def reachable_files(self) -> set[str]:
-        """Paths of every file that a kept snapshot or kept metadata refers to."""
-        table = self.table
-        found = {local_path(table.metadata_location)}
-        found.update(local_path(entry.metadata_file) for entry in table.metadata.metadata_log)
-        manifests: dict[str, ManifestFile] = {}
-        for snapshot in table.metadata.snapshots:
-            found.add(local_path(snapshot.manifest_list))
-            for manifest in snapshot.manifests(table.io):
-                manifests[manifest.manifest_path] = manifest
-        for path, manifest in manifests.items():
-            found.add(local_path(path))
-            found.update(
-                local_path(entry.data_file.file_path)
-                for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True)
-            )
-        return found
+    def reachable(self) -> Iterator[set[str]]:
+        """Paths of every file that a kept snapshot or kept metadata refers to, piece by piece."""
+        return reachable(self.table)
 
     def _snapshot(
         self, change: Commit

@@ -26,6 +26,7 @@ from pyiceberg.schema import Schema
 from penstock.errors import UsageError
 from penstock.lake.address import folder_of
 from penstock.lake.iceberg.catalog import CATALOG_FILE, LocalCatalog
+from penstock.lake.iceberg.elsewhere import BoundedRestCatalog, asking
 from penstock.lake.iceberg.table import IcebergTable
 
 # Bounds metadata: without them 1,000 commits of 1,000 rows left 367 MB of it, with them 14.
@@ -77,9 +78,9 @@ class Warehouse:
         found = self.find(namespace, name)
         if found is not None:
             return found
-        with self._creating, suppress(NamespaceAlreadyExistsError):
+        with self._creating, asking(namespace), suppress(NamespaceAlreadyExistsError):
             self.catalog.create_namespace(namespace)
-        with suppress(TableAlreadyExistsError):
+        with asking(f"{namespace}.{name}"), suppress(TableAlreadyExistsError):
             self.catalog.create_table(
                 (namespace, name),
                 schema,
@@ -89,26 +90,37 @@ class Warehouse:
         return IcebergTable(self.catalog, (namespace, name))
 
     def drop(self, namespace: str, name: str) -> None:
-        self.catalog.drop_table((namespace, name))
+        with asking(f"{namespace}.{name}"):
+            self.catalog.drop_table((namespace, name))
 
     def names(self) -> list[tuple[str, str]]:
         """Every table, as (namespace, name)."""
         found: list[tuple[str, str]] = []
-        for namespace in self.catalog.list_namespaces():
-            try:
-                found += [(".".join(name[:-1]), name[-1]) for name in self.catalog.list_tables(namespace)]
-            except NoSuchNamespaceError:
-                continue  # Dropped this moment.
+        with asking("the lake"):
+            for namespace in self.catalog.list_namespaces():
+                try:
+                    found += [(".".join(name[:-1]), name[-1]) for name in self.catalog.list_tables(namespace)]
+                except NoSuchNamespaceError:
+                    continue  # Dropped this moment.
         return sorted(found)
 
 
 def open_warehouse(where: str | Path | Mapping[str, str], *, make: bool = True) -> Warehouse:
     """`make=False` for who only reads: a folder that was mistyped is an error then, not an empty lake."""
     if isinstance(where, Mapping):
-        return Warehouse(load_catalog("penstock", **dict(where)))
+        with asking("the lake"):
+            return Warehouse(_catalog_elsewhere(dict(where)))
     folder = folder_of(str(where))
     if not make and not (folder / CATALOG_FILE).is_file():
         raise UsageError(
             f"there is no lake in {folder}; `penstock up` makes one, and --lake names another folder"
         )
     return Warehouse(LocalCatalog(folder))
+
+
+def _catalog_elsewhere(properties: dict[str, str]) -> Catalog:
+    if properties.get("type") == "rest":
+        del properties["type"]
+        properties["py-catalog-impl"] = f"{BoundedRestCatalog.__module__}.{BoundedRestCatalog.__name__}"
+    # boto3 waits a minute for each answer, and pyiceberg asks Glue ten times.
+    return load_catalog("penstock", **{"glue.max-retries": 3, **properties})  # type: ignore[arg-type]
