@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -38,6 +39,7 @@ _SHOW_TABLES = re.compile(r"\s*SHOW\s+TABLES\s*;?\s*", re.I)
 _NO_ROOM = ("offload data block", "No space left", "temp_directory", "Failed to create directory")
 _LOOK_S = 0.2
 _AGAIN_S = 0.05
+_KEPT_TEXTS_MAX, _KEPT_TEXT_MAX = 256, 4096
 _READS = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 
 
@@ -47,6 +49,14 @@ class QueryStopped(QueryError):
 
 class TableMissing(QueryError):
     """The lake has no table of that name."""
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a statement that may run asks for: tables by name, None for all of them."""
+
+    tables: list[tuple[str, str]] | None
+    explained: bool
 
 
 class Questions:
@@ -60,6 +70,8 @@ class Questions:
         self._databases = Databases(spill_folder)
         self._reader = Reader()
         self._running: dict[str, _Running] = {}
+        self._asked: dict[str, _Asked] = {}
+        self._asked_lock = threading.Lock()
 
     def ask(
         self,
@@ -73,7 +85,8 @@ class Questions:
         limits = bounds or self.bounds
         began = time.monotonic()
         rewritten = rewrite("SHOW ALL TABLES" if _SHOW_TABLES.fullmatch(sql) else sql)
-        views = self.sources.views(tables_in(self._read(rewritten.sql)), rewritten.travels)
+        asked = self._read(rewritten.sql)
+        views = self.sources.views(asked.tables, rewritten.travels, explained=asked.explained)
         try:
             with (
                 self._databases.lend(limits, views) as database,
@@ -90,7 +103,7 @@ class Questions:
     def tables_named(self, sql: str) -> list[tuple[str, str]]:
         """The tables that a query reads, also those at a moment."""
         rewritten = rewrite(sql)
-        named = tables_in(self._read(rewritten.sql)) or []
+        named = self._read(rewritten.sql).tables or []
         views = {(travel.namespace, travel.view) for travel in rewritten.travels}
         return [pair for pair in named if pair not in views] + [
             (travel.namespace, travel.name) for travel in rewritten.travels
@@ -129,8 +142,19 @@ class Questions:
             if id_ is not None:
                 self._running.pop(id_, None)
 
-    def _read(self, sql: str) -> object:
-        """Q1. Its syntax tree."""
+    def _read(self, sql: str) -> _Asked:
+        """Q1. The same text is the same statement, so that what was learned of it is kept."""
+        known = self._asked.get(sql)
+        if known is None:
+            known = self._judged(sql)
+            if len(sql) <= _KEPT_TEXT_MAX:
+                with self._asked_lock:
+                    if len(self._asked) >= _KEPT_TEXTS_MAX:
+                        self._asked.clear()
+                    self._asked[sql] = known
+        return known
+
+    def _judged(self, sql: str) -> _Asked:
         try:
             statements = self._reader.statements(sql)
         except duckdb.Error as error:
@@ -151,7 +175,7 @@ class Questions:
         reason = forbidden(tree)
         if reason is not None:
             raise QueryError(reason)
-        return tree
+        return _Asked(tables_in(tree), explained is not None)
 
 
 class _Running:

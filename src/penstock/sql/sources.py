@@ -20,10 +20,13 @@ from penstock.lake.iceberg.planning import FilePlan, Known, Planner
 from penstock.lake.progress import POSITION, decode
 from penstock.lake.rows import sequence_at
 from penstock.sql.names import Travel, literal, quote
-from penstock.sql.selecting import dead_rows, select
+from penstock.sql.selecting import Dead, dead_of, select
 
 CURRENT, RAW, JOINED, QUARANTINE = "current", "raw", "joined", "quarantine"
 LISTED_MAX = 20
+VIEWS_KEPT_MAX = (
+    64  # Of a large table one is 20 kB of text, which takes longer to write than a snapshot to look up.
+)
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class View:
     sql: str = ""
     paths: tuple[str, ...] = ()
     rows: pa.Table | None = None
-    dead: tuple[str, str] | None = None  # A temporary table that `sql` reads, and the SELECT that fills it.
+    dead: Dead | None = None  # What `sql` reads besides.
 
 
 Replay = Callable[[FilePlan, FilePlan | None, Sequence[Column], str], pa.Table]
@@ -51,13 +54,19 @@ class Sources:
         replay: Replay,
     ) -> None:
         self._planner, self._names, self._replay = planner, names, replay
+        self._made: dict[tuple[str, str, bool], tuple[FilePlan, View]] = {}
 
-    def views(self, wanted: list[tuple[str, str]] | None, travels: Sequence[Travel]) -> list[View]:
-        """The views of these names, of all tables where `wanted` is None, and those of moments."""
+    def views(
+        self, wanted: list[tuple[str, str]] | None, travels: Sequence[Travel], *, explained: bool = False
+    ) -> list[View]:
+        """The views of these names, of all tables where `wanted` is None, and those of moments.
+
+        A plan that is `explained` shows deleted rows as a join: it would print a million bits.
+        """
         if wanted is None:
             made = [self._readable_view(*pair) for pair in self._names()]
         else:
-            found = [self._view(*pair) for pair in dict.fromkeys(wanted)]
+            found = [self._view(*pair, by_number=not explained) for pair in dict.fromkeys(wanted)]
             made = [view for view in found if view is not None]
         return made + [self._at(travel) for travel in travels]
 
@@ -74,13 +83,18 @@ class Sources:
         if known is None:
             return None  # A common table expression, or a mistake, which DuckDB finds.
         plan = self._planner.plan(known)
-        dead = (quote(f"deleted from {namespace}.{name}"), dead_rows(plan)) if plan.touched else None
-        if not by_number:
-            dead = None
-        sql = select(plan, dead[0] if dead else None)
+        made = self._made.get((namespace, name, by_number))
+        if made is not None and made[0] is plan:
+            return made[1]
+        dead = dead_of(plan, f"{namespace}.{name}") if by_number else None
+        sql = select(plan, dead)
         if namespace == JOINED:
             sql = _joined(plan, sql)
-        return View(namespace, name, sql, plan.paths, dead=dead)
+        view = View(namespace, name, sql, plan.paths, dead=dead)
+        if len(self._made) >= VIEWS_KEPT_MAX:
+            self._made.clear()
+        self._made[namespace, name, by_number] = plan, view
+        return view
 
     def _find(self, namespace: str, name: str) -> Known | None:
         """DuckDB takes names in any case, so that a second look ignores it."""

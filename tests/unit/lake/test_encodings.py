@@ -52,6 +52,13 @@ def test_only_what_repeats_gets_a_dictionary(tmp_path: Path) -> None:
     assert "DELTA_BINARY_PACKED" in told["count"]
 
 
+# Why: a plain decimal is turned around byte by byte for each row, so that a dictionary of half as many is quicker to sum.
+def test_decimals_get_a_dictionary_from_the_second_use_on() -> None:
+    twice = pa.array([Decimal(n // 2) for n in range(ROWS)], pa.decimal128(38, 9))
+    texts = pa.array([str(n // 2) for n in range(ROWS)])
+    assert encodings(pa.table({"amount": twice, "text": texts}))[0] == ["amount"]
+
+
 # Why: an encoding that one of them cannot read makes the lake ours alone.
 def test_other_readers_read_every_encoding(tmp_path: Path) -> None:
     path = _written(tmp_path)

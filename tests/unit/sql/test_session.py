@@ -162,6 +162,31 @@ def test_the_past_is_what_it_was(tmp_path: Path) -> None:
         shop.lake.sql(f"FROM {source} FOR TIMESTAMP AS OF '2020-01-01'")
 
 
+# Why: deleted rows are looked up in bits, and a plan of a million of them is no plan that a person reads.
+def test_a_plan_that_is_explained_shows_no_bits(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    sink = shop.sink()
+    for at in range(300):
+        shop.put("c1", at)
+    shop.pass_time()
+    shop.drain(sink)
+    shop.delete("c1", 7)
+    shop.pass_time()
+    shop.drain(sink)
+    [row] = shop.lake.sql(f"EXPLAIN FROM current.{TABLE}").rows()
+    assert "00000000" not in row["explain_value"]
+    assert "ANTI" in row["explain_value"]
+    assert len(shop.lake.sql(f"FROM current.{TABLE}")) == 299
+
+
+# Why: what was learned of a text is kept, also that it may run; never that of another.
+def test_a_text_is_refused_each_time_and_another_is_judged_anew(shop: Shop) -> None:
+    for _ in range(2):
+        assert len(shop.lake.sql(f"FROM current.{TABLE}")) == 30
+        with pytest.raises(QueryError, match="tells of the engine"):
+            shop.lake.sql(f"SELECT getvariable('deleted from current.{TABLE}, file 0')")
+
+
 # Why: damage is told by name, and only to who asks for the damaged table.
 def test_a_corrupt_metadata_file_is_an_error_that_names_the_table(tmp_path: Path) -> None:
     shop = Shop(tmp_path)

@@ -38,7 +38,7 @@ from pyiceberg.table import CommitTableResponse, StagedTable, Table
 from pyiceberg.table.sorting import UNSORTED_SORT_ORDER, SortOrder
 from pyiceberg.table.update import AddSnapshotUpdate, TableRequirement, TableUpdate
 from pyiceberg.typedef import EMPTY_DICT, Identifier, Properties
-from sqlalchemy import event, insert, select, update
+from sqlalchemy import event, insert, update
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -58,6 +58,8 @@ from penstock.lake.iceberg.local_files import (
 CATALOG_FILE = "catalog.sqlite"
 CATALOG_NAME = "penstock"
 _MEMO_TABLES_MAX = 256
+# Asked by each query of each table: as text it takes a third of the time that it takes as an ORM session.
+_POINTER = "SELECT metadata_location FROM iceberg_tables WHERE catalog_name = ? AND table_namespace = ? AND table_name = ?"
 _BUSY_MS = 10_000
 # Primary and extended result codes share their beginnings.
 _REFUSALS = (
@@ -144,17 +146,11 @@ class LocalCatalog(SqlCatalog):
     def pointer(self, identifier: str | Identifier) -> str:
         """Where the table's metadata is now."""
         namespace, name = _split(identifier)
-        with Session(self.engine) as session:
-            found = session.scalar(
-                select(IcebergTables.metadata_location).where(
-                    IcebergTables.catalog_name == self.name,
-                    IcebergTables.table_namespace == namespace,
-                    IcebergTables.table_name == name,
-                )
-            )
+        with self.engine.connect() as connection:
+            found = connection.exec_driver_sql(_POINTER, (self.name, namespace, name)).scalar()
         if found is None:
             raise NoSuchTableError(f"Table does not exist: {namespace}.{name}")
-        return found
+        return str(found)
 
     def load_table(self, identifier: str | Identifier) -> Table:
         """The table as it is now. Its metadata is parsed once: the same file never changes."""

@@ -2,6 +2,8 @@
 
 N1. A dictionary only where values repeat. Where nearly all differ, a dictionary holds them all and breaks their
     neighbourhood for zstd: ids and times of 20,000 rows took 2.3 bytes a row with one, and 0.3 without.
+    Decimals lie in 16 bytes and are turned around one by one where they are plain: a dictionary pays from two on (of
+    120,000 amounts, 50,000 of them different, a sum takes 2.3 ms with one and 3.6 without, in as many bytes).
 N2. Sequence numbers, which ascend, as prefixes that they share; whole numbers and times as differences.
 N3. Nothing that DuckDB, Spark or Trino cannot read: byte stream split of decimals would save 5 % and DuckDB refuses it.
 """
@@ -12,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 _REPEATED = 4  # A value stands in a file so often, on average, before a dictionary pays.
+_REPEATED_DECIMAL = 2
 _ASCENDING = frozenset({"_sequence", "sequence"})
 
 
@@ -34,7 +37,8 @@ def encodings(rows: pa.Table) -> tuple[list[str], dict[str, str]]:
 def _repeats(column: pa.ChunkedArray) -> bool:
     there = len(column) - column.null_count
     distinct: int = pc.count_distinct(column).as_py()
-    return distinct * _REPEATED <= there or not there
+    repeated = _REPEATED_DECIMAL if pa.types.is_decimal(column.type) else _REPEATED
+    return distinct * repeated <= there or not there
 
 
 def _leaf_paths(path: str, type_: pa.DataType) -> list[str]:

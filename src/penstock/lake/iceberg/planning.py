@@ -58,6 +58,7 @@ class FilePlan:
     deletes: tuple[str, ...]
     attributes: tuple[Column, ...]
     snapshot_id: int | None
+    touched_rows: tuple[int, ...] = ()  # Of each touched file, deleted ones among them.
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -137,6 +138,7 @@ class Planner:
     def _read(self, table: Table, snapshot: Snapshot | None, schema: Schema) -> FilePlan:
         data: list[str] = []
         deletes: list[str] = []
+        rows: dict[str, int] = {}
         name, remedy = ".".join(table.name()), remedy_for(*table.name()[-2:])
         manifests: list[ManifestFile] = []
         if snapshot is not None:
@@ -151,6 +153,7 @@ class Planner:
                     raise UsageError(f"{name} has equality deletes, which are not read here")
                 held = data if file.content == DataFileContent.DATA else deletes
                 held.append(local_path(file.file_path))
+                rows[held[-1]] = file.record_count
         for path in (*data, *deletes):
             if self._root is not None and not Path(path).resolve().is_relative_to(self._root):
                 raise UsageError(f"{'.'.join(table.name())} names a file outside the lake: {path}")
@@ -168,6 +171,7 @@ class Planner:
             tuple(deletes),
             tuple(columns_of(schema)),
             snapshot.snapshot_id if snapshot else None,
+            tuple(rows[path] for path in data if path in touched),
         )
 
     def _files_named_in(self, path: str) -> frozenset[str]:
