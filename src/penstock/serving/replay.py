@@ -97,12 +97,12 @@ class Inferences:
                 by_predictor.setdefault(row["predictor"]["S"], []).append(row)
         for held in by_predictor.values():
             plan = self._plan(held[0])
-            texts = list(dict.fromkeys(row["entity"]["S"] for row in held))
+            texts = dict.fromkeys(row["entity"]["S"] for row in held)
+            values = [entity_value(plan, text) for text in texts]
             for table in _tables(plan):
-                values = [entity_value(plan, text) for text in texts]
                 found = versions_of_entities(self._history, table, plan.entity, values, self._tail)
-                for text in texts:
-                    self._held[table.name, plan.entity, text] = found[text]
+                for text, versions in found.items():
+                    self._held[table.name, plan.entity, text] = versions
         try:
             return [self._replay(row) for row in rows]
         finally:
