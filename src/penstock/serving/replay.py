@@ -24,7 +24,14 @@ from penstock.app.application import App
 from penstock.app.tables import Table
 from penstock.errors import UsageError
 from penstock.features.definition import Plan, Values, compile_set, request_values, transform
-from penstock.features.history import Sql, StreamClient, Version, versions_of_entities, versions_of_entity
+from penstock.features.history import (
+    Sql,
+    StreamClient,
+    Version,
+    json_path,
+    versions_of_entities,
+    versions_of_entity,
+)
 from penstock.features.instants import instant_of_text, text_range
 from penstock.features.offline import Past
 from penstock.features.online import entity_value
@@ -308,13 +315,13 @@ def why_sql(
     kind = table.key_types.get(entity, "S")
     text = [
         f'SELECT sequence, operation, new_image FROM raw."{table.name}"',
-        f"WHERE (new_image ->> '$.{entity}.{kind}') = '{quoted}'",
+        f"WHERE (new_image ->> {json_path(entity, kind)}) = '{quoted}'",
     ]
     if table.key_types.get(time, "S") == "S":  # A little wide, as the Query is; numbers are not bounded here.
         low, high = text_range(at_us if low_us is None else low_us, at_us)
-        text.append(f"  AND (new_image ->> '$.{time}.S') < '{high}'")
+        text.append(f"  AND (new_image ->> {json_path(time, 'S')}) < '{high}'")
         if low_us is not None:
-            text.append(f"  AND (new_image ->> '$.{time}.S') >= '{low}'")
+            text.append(f"  AND (new_image ->> {json_path(time, 'S')}) >= '{low}'")
     if position is not None:
         text.append(f"  AND sequence <= '{position:021d}'")
     return "\n".join([*text, "ORDER BY sequence"])
