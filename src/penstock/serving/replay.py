@@ -12,7 +12,7 @@ Y3. A model that is Python is run only where the caller says that its code may r
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,7 +23,7 @@ import orjson
 from penstock.app.application import App
 from penstock.app.tables import Table
 from penstock.errors import UsageError
-from penstock.features.definition import Plan, Values, compile_set, request_values, transform
+from penstock.features.definition import Measure, Plan, Source, Values, compile_set, request_values, transform
 from penstock.features.history import (
     Sql,
     StreamClient,
@@ -35,6 +35,7 @@ from penstock.features.history import (
 from penstock.features.instants import instant_of_text, text_range
 from penstock.features.offline import Past
 from penstock.features.online import entity_value
+from penstock.features.windows import scalar
 from penstock.models.prediction import decide
 from penstock.models.registry import Registry
 from penstock.models.runtime import IN_PROCESS, load_model
@@ -250,7 +251,6 @@ class Inferences:
             table = source.table
             window_us = source.window_us
             low_us = None if window_us is None else at_us - window_us
-            sql.append(why_sql(table, plan.entity, row["entity"]["S"], source.time, low_us, at_us, position))
             known = [
                 (placed[0], version)
                 for version in self._versions(plan, table, entity)
@@ -258,15 +258,36 @@ class Inferences:
                 and placed[0] <= at_us
                 and version.known_at(position, known_us)
             ]
-            inside = [version for instant, version in known if low_us is None or instant > low_us]
-            if not inside and known and any(measure.end for measure in source.measures):
-                inside = [max(known, key=lambda each: each[0])[1]]  # What `since_last` reached back for.
+            inside = [each for each in known if low_us is None or each[0] > low_us]
+            chosen = {
+                id(version): (instant, version) for instant, version in (*inside, *_reached(source, known))
+            }
+            if low_us is not None:
+                low_us = min([low_us, *(instant - 1 for instant, _ in chosen.values())])
+            [text] = entity.values()
+            sql.append(why_sql(table, plan.entity, text, source.time, low_us, at_us, position))
             events += [
                 {"table": table.name, "position": f"{version.position:021d}", "item": version.item}
-                for version in inside
+                for _, version in chosen.values()
             ]
         events.sort(key=lambda each: (each["table"], each["position"]))
         return events, sql
+
+
+def _reached(source: Source, known: Sequence[tuple[int, Version]]) -> Iterator[tuple[int, Version]]:
+    """The one event that each of `since_last`, `last`, `since_first` and `first` without a window comes from."""
+    for measure in source.measures:
+        fitting = [each for each in known if measure.end is not None and _is_looked_at(measure, each[1].item)]
+        if fitting:
+            end = max if measure.end == "last" else min
+            yield end(fitting, key=lambda each: (each[0], source.ties(each[1].item)))
+
+
+def _is_looked_at(measure: Measure, item: dict[str, Any]) -> bool:
+    if measure.matches is not None and not measure.matches(item):
+        return False
+    held = item.get(measure.attribute)
+    return not measure.attribute or (held is not None and scalar(held) is not None)
 
 
 AROUND_US = 2_000_000  # AWS tells the time of a change in whole seconds.
