@@ -6,7 +6,9 @@ Y2. A position is on record where the engine is in the process that answered. Ov
     store) the answer of a Query does not say what it saw, and from tiles no one position tells. Then each moment around the
     row's time at which the entity's events changed is tried: where the features come out to the bit at one of them, that is
     what was seen, and `as_of` says so. Where at none, the values as known at the row's time are shown, with what differs.
-Y3. A model that is Python is run only where the caller says that its code may run here (`run_python`); otherwise a note says that
+Y3. Features that were declared since are no difference: the row knows nothing of them, and a note says so. One that is no longer
+    declared is a difference, without which the model is not asked.
+Y4. A model that is Python is run only where the caller says that its code may run here (`run_python`); otherwise a note says that
     the prediction was taken from the features alone.
 """
 
@@ -23,7 +25,7 @@ import orjson
 from penstock.app.application import App
 from penstock.app.tables import Table
 from penstock.errors import UsageError
-from penstock.features.definition import Measure, Plan, Source, Values, compile_set, request_values, transform
+from penstock.features.definition import Measure, Plan, Source, Values, compile_set, transform
 from penstock.features.history import (
     Sql,
     StreamClient,
@@ -119,17 +121,24 @@ class Inferences:
     def _replay(self, row: Mapping[str, Any]) -> Replay:
         logged = {"features": orjson.loads(row["inputData"]["S"]), **orjson.loads(row["output"]["S"])}
         found = Replay(row["requestId"]["S"], logged, {}, as_of="the features came with the request")
-        features: Mapping[str, Any] = logged["features"]
+        then: Mapping[str, Any] = logged["features"]
+        features = then
         if "entity" in row:
-            features, as_of = self._features(row, logged["features"], found)
+            features, as_of = self._features(row, then, found)
             found = replace(found, as_of=as_of)
+            found.notes.extend(
+                f"{name} is a feature only since then" for name in features if name not in then
+            )
             found.feature_differences.extend(
-                f"{name}: {logged['features'].get(name)!r} then, {value!r} now{self._reason(row)}"
+                f"{name}: {then[name]!r} then, {value!r} now{self._reason(row)}"
                 for name, value in features.items()
-                if logged["features"].get(name) != value
+                if name in then and then[name] != value
             )
         found.differences.extend(found.feature_differences)
-        found.recomputed.update({"features": features, **self._predict(row, features, found.notes)})
+        gone = [name for name in then if name not in features]
+        found.differences.extend(f"{name}: {then[name]!r} then, and no feature any more" for name in gone)
+        said = {} if gone else self._predict(row, features, found.notes)
+        found.recomputed.update({"features": features, **said})
         for name in ("prediction", "probability"):
             if name in found.recomputed and logged[name] != found.recomputed[name]:
                 found.differences.append(f"{name}: {logged[name]!r} then, {found.recomputed[name]!r} now")
@@ -149,7 +158,8 @@ class Inferences:
         entity = entity_value(plan, row["entity"]["S"])
         versions = {table.name: self._versions(plan, table, entity) for table in _tables(plan)}
         past = Past(plan, versions)
-        given = request_values(plan, _numbers(orjson.loads(row["request"]["S"])["given"]))
+        sent = _numbers(orjson.loads(row["request"]["S"])["given"])
+        given = {name: sent.get(each.name, each.default) for name, each in plan.requested.items()}
 
         def at(position: int | None) -> Values:
             return transform(plan, past.features(entity, at_us, position, given, known_us))
@@ -161,11 +171,11 @@ class Inferences:
         if position is not None:
             return at(position), f"stream position {position:021d}"
         values = at(None)
-        if values == logged:
+        if _fits(values, logged):
             return values, f"what was known at {row['timestamp']['S']}"
         around = _positions_around(versions, known_us, float(row["latencyMs"]["N"]))
         for tried in around:
-            if (other := at(tried)) == logged:
+            if _fits(other := at(tried), logged):
                 return (
                     other,
                     f"stream position {tried:021d}, the one around that time that gives the logged values",
@@ -306,6 +316,10 @@ def _positions_around(
                 found[position] = abs(commit_us - known_us)
                 found.setdefault(position - 1, abs(commit_us - known_us))
     return sorted(found, key=lambda position: (found[position], position))[:TRIED_MAX]
+
+
+def _fits(values: Mapping[str, Any], logged: Mapping[str, Any]) -> bool:
+    return all(values[name] == held for name, held in logged.items() if name in values)
 
 
 def _instant(row: Mapping[str, Any], name: str) -> int:

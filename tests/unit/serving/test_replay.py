@@ -11,10 +11,11 @@ import pytest
 from tests.landing import Landing
 from tests.shop import Shop, storefront, trained
 
-from penstock import first, since_first, since_last
+from penstock import count, first, requested, since_first, since_last
 from penstock.errors import UsageError
 from penstock.features.instants import text_of
 from penstock.models.register import register
+from penstock.serving.monitor import Monitor
 from penstock.serving.replay import Inferences
 
 
@@ -198,6 +199,31 @@ def test_what_the_lake_has_not_landed_yet_the_stream_tells(tmp_path: Path) -> No
     found = [*inferences.replay_many(ids), *map(inferences.replay, ids)]
     assert [each.differences for each in found] == [[]] * 6
     assert found[0].recomputed["features"]["purchases_7d"] == 2
+
+
+# Why: on the day after a feature was added, every row of the day before is older than it. The monitor ended with "the request has
+# to bring basket", or called all of them skewed.
+def test_rows_from_before_a_feature_was_declared_or_dropped_are_replayed() -> None:
+    shop, _ = shop_with_history()
+    request_id = shop.ask("GET", "/predict/will_buy/customer/c1").json()["requestId"]
+    declared = shop.app.feature_sets["buyer"]
+
+    def with_features(features: dict[str, Any]) -> Inferences:
+        changed = replace(declared, features=features)
+        shop.app.predictors["will_buy"] = replace(shop.app.predictors["will_buy"], features=changed)
+        return Inferences(shop.app, shop.client, shop.registry)
+
+    more = {**declared.features, "basket": requested("basket"), "purchases_90d": count(days=90)}
+    replay = with_features(more).replay(request_id)
+    assert replay.differences == []
+    assert replay.recomputed["probability"] == replay.logged["probability"]
+    assert replay.notes == [f"{name} is a feature only since then" for name in ("basket", "purchases_90d")]
+    fewer = {name: each for name, each in declared.features.items() if name != "purchases_7d"}
+    replay = with_features(fewer).replay(request_id)
+    assert replay.differences == ["purchases_7d: 1 then, and no feature any more"]
+    assert replay.feature_differences == []
+    report = Monitor(shop.app, shop.client, shop.registry).report("will_buy", 0, shop.now_us + 1)
+    assert (report.skew["rows"], report.skew["differing"]) == (1, 0)
 
 
 # Why: an id that is not there gets words, not a traceback.
