@@ -149,7 +149,13 @@ def test_a_promotion_and_a_rollback_under_load_lose_no_request_and_take_a_second
 def test_a_canary_under_load_gets_the_same_customers_each_time(up: Upping) -> None:
     registry = registry_of(up)
     second_version(registry)
-    declared = Predictor("will_order", FEATURES, "will_order@champion", challenger_share=0.3)
+    declared = Predictor(
+        "will_order",
+        FEATURES,
+        "will_order@champion",
+        challenger="will_order@challenger",
+        challenger_share=0.3,
+    )
     with Load(up) as load:
         registry.promote("will_order", 2, "challenger")
         since_s = time.monotonic() + 1

@@ -66,5 +66,8 @@ def replay(
     else:
         print(f"{request_id}: the same features, the same prediction, bit for bit")
         print(f"  features: {found.as_of}")
+    if not json:
+        for note in found.notes:
+            print(f"  note: {note}")
     if found.differences:
         raise typer.Exit(DIFFERS)

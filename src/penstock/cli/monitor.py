@@ -60,7 +60,7 @@ def run(
             predictor,
             from_us,
             to_us,
-            labels=_labels(labels, lake),
+            labels=read_labels(labels, lake),
             skew_rows=skew_rows,
             errors=errors_of(_metrics(data), predictor),
             rows_max=rows_max,
@@ -95,15 +95,34 @@ def _declared_labels(app_file: Path, predictor: str, lake: Any) -> Path | None:
     return query if lake is not None and query.is_file() else None
 
 
-def _labels(path: Path | None, lake: Any) -> dict[str, Any]:
+def read_labels(path: Path | None, lake: Any) -> dict[str, Any]:
     if path is None:
         return {}
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"the labels cannot be read: {error}") from error
     if path.suffix == ".sql":
         if lake is None:
             raise UsageError(f"{path} is a query of the lake, and there is none in the data directory")
-        return labels_of(lake, path.read_text())
-    lines = [orjson.loads(line) for line in path.read_bytes().splitlines() if line.strip()]
-    return {str(line.get("requestId", line.get("entity"))): line["label"] for line in lines}
+        return labels_of(lake, content.decode())
+    found: dict[str, Any] = {}
+    for number, text in enumerate(content.splitlines(), 1):
+        if text.strip():
+            key, label = _label(f"{path}, line {number}", text)
+            found[key] = label
+    return {key: label for key, label in found.items() if label is not None}
+
+
+def _label(place: str, text: bytes) -> tuple[str, Any]:
+    try:
+        line = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise UsageError(f"{place} is no JSON: {error}") from error
+    key = line.get("requestId", line.get("entity")) if isinstance(line, dict) else None
+    if key is None or "label" not in line:
+        raise UsageError(f"{place} has to have requestId (or entity) and label")
+    return str(key), line["label"]
 
 
 def _told(figures: dict[str, Any]) -> str:

@@ -136,6 +136,11 @@ def compile_set(declared: FeatureSet) -> Plan:
 
     def place(name: str, aggregate: Aggregate) -> None:
         table = aggregate.source or declared.source
+        kind, other = (each.key_types.get(declared.entity) for each in (declared.source, table))
+        if other is not None and other != kind:
+            raise UsageError(
+                f"{declared.name}: {declared.entity} is of type {kind} in {declared.source.name} and {other} in {table.name}"
+            )
         tables[table.name] = table
         grouped.setdefault((table.name, aggregate.time or declared.time), []).append(
             _measure(name, aggregate)

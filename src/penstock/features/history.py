@@ -8,12 +8,15 @@ H2. An item that no change in the log tells of, and the old image of a key's fir
 H3. History that was loaded in bulk is known from its own time, where the caller says until when the load went (`backfilled`):
     otherwise nothing of it would be known at any time before the load.
 
+H4. A table that was deleted and made again has the streams of both for a day; those of the one before tell nothing of it.
+
 The log is read from a table's stream through the public API (`stream_changes`), or from the lake's raw log by SQL
-(`lake_changes`); both give the same `Change`s.
+(`lake_changes`); both give the same `Change`s, under the same keys: what the lake has not landed yet comes from the stream.
 """
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
@@ -28,6 +31,8 @@ from penstock.errors import ServiceError, UsageError
 NEVER = 1 << 200  # After every position and time.
 # Penstock's numbers are commit times; 2001 to 2286 in microseconds. Those of AWS are not times.
 _TIME_LIKE_US = range(10**15, 10**16)
+# An open shard may answer with nothing and have more behind it; AWS does not say how often in a row.
+EMPTY_PAGES_MAX = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,7 @@ class StreamClient(Protocol):
 
     def scan(self, **request: Any) -> dict[str, Any]: ...
     def query(self, **request: Any) -> dict[str, Any]: ...
+    def describe_table(self, **request: Any) -> dict[str, Any]: ...
     def list_streams(self, **request: Any) -> dict[str, Any]: ...
     def describe_stream(self, **request: Any) -> dict[str, Any]: ...
     def get_shard_iterator(self, **request: Any) -> dict[str, Any]: ...
@@ -75,13 +81,14 @@ class StreamClient(Protocol):
 
 
 def key_text(table: Table, item: Mapping[str, Any]) -> str:
+    """As the lake writes it (R3 of lake/rows.py)."""
     names = [table.partition_key] + ([table.sort_key] if table.sort_key else [])
-    return orjson.dumps([item[name] for name in names], default=_base64).decode()
+    return orjson.dumps({name: item[name] for name in names}, default=_base64).decode()
 
 
 def _base64(held: object) -> str:
     if isinstance(held, bytes):
-        return held.hex()
+        return b64encode(held).decode()
     raise TypeError(type(held).__name__)
 
 
@@ -138,32 +145,57 @@ def _records(client: StreamClient, table: Table, after: int | None = None) -> It
     start = {"ShardIteratorType": "TRIM_HORIZON"}
     if after is not None:
         start = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": f"{after:021d}"}
-    for listed in client.list_streams(TableName=table.name)["Streams"]:
-        for shard in _shards(client, listed["StreamArn"]):
-            asked = client.get_shard_iterator(StreamArn=listed["StreamArn"], ShardId=shard, **start)
-            iterator = asked.get("ShardIterator")
-            while iterator is not None:
-                page = client.get_records(ShardIterator=iterator)
-                for record in page["Records"]:
+    described = client.describe_table(TableName=table.name)["Table"]
+    for arn in _streams(client, table):
+        for told in _descriptions(client, arn):
+            is_older = _seconds(told["CreationRequestDateTime"]) < _seconds(described["CreationDateTime"])
+            if is_older and arn != described.get("LatestStreamArn"):
+                break  # H4.
+            for shard in told["Shards"]:
+                asked = client.get_shard_iterator(StreamArn=arn, ShardId=shard["ShardId"], **start)
+                is_open = "EndingSequenceNumber" not in shard["SequenceNumberRange"]
+                for record in _shard_records(client, asked.get("ShardIterator"), is_open):
                     yield _change(record, table)
-                iterator = page.get("NextShardIterator") if page["Records"] else None
 
 
-def _shards(client: StreamClient, arn: str) -> Iterator[str]:
+def _streams(client: StreamClient, table: Table) -> Iterator[str]:
+    request: dict[str, Any] = {"TableName": table.name}
+    while True:
+        page = client.list_streams(**request)
+        yield from (listed["StreamArn"] for listed in page["Streams"])
+        if "LastEvaluatedStreamArn" not in page:
+            return
+        request["ExclusiveStartStreamArn"] = page["LastEvaluatedStreamArn"]
+
+
+def _descriptions(client: StreamClient, arn: str) -> Iterator[dict[str, Any]]:
+    """Of one stream, its shards page by page."""
     request: dict[str, Any] = {"StreamArn": arn}
     while True:
         told = client.describe_stream(**request)["StreamDescription"]
-        for shard in told["Shards"]:
-            yield shard["ShardId"]
+        yield told
         if "LastEvaluatedShardId" not in told:
             return
         request["ExclusiveStartShardId"] = told["LastEvaluatedShardId"]
 
 
+def _shard_records(client: StreamClient, iterator: str | None, is_open: bool) -> Iterator[Mapping[str, Any]]:
+    """A closed shard ends by itself; an open one where nothing came for a while."""
+    empty = 0
+    while iterator is not None and not (is_open and empty > EMPTY_PAGES_MAX):
+        page = client.get_records(ShardIterator=iterator)
+        yield from page["Records"]
+        empty = 0 if page["Records"] else empty + 1
+        iterator = page.get("NextShardIterator")
+
+
+def _seconds(moment: Any) -> float:
+    return float(moment.timestamp() if hasattr(moment, "timestamp") else moment)
+
+
 def _change(record: Mapping[str, Any], table: Table) -> Change:
     told = record["dynamodb"]
-    created = told.get("ApproximateCreationDateTime", 0)
-    event_us = int((created.timestamp() if hasattr(created, "timestamp") else float(created)) * 1_000_000)
+    event_us = int(_seconds(told.get("ApproximateCreationDateTime", 0)) * 1_000_000)
     position = int(told["SequenceNumber"])
     if "NewImage" not in told and "OldImage" not in told:
         raise UsageError(f"the stream of {table.name} has keys only; training needs NEW_AND_OLD_IMAGES")
@@ -198,7 +230,7 @@ def versions_of_entities(
     wanted = {next(iter(value.values())): dict(value) for value in values}
     existing: list[tuple[str, dict[str, Any]]] = []
     if hasattr(history, "sql"):
-        changes = _lake_changes_of(cast(Sql, history), table, entity, wanted, tail)
+        mine = _lake_changes_of(cast(Sql, history), table, entity, wanted, tail)
     else:
         # Items before the stream: what is written in between, the stream tells of.
         existing = [
@@ -206,8 +238,7 @@ def versions_of_entities(
             for value in wanted.values()
             for item in _items_of(history, table, entity, value)
         ]
-        changes = list(_records(history, table))
-    mine = [change for change in changes if _is_of(change, entity, wanted)]
+        mine = [change for change in _records(history, table) if _is_of(change, entity, wanted)]
     found: dict[str, list[Version]] = {text: [] for text in wanted}
     for version in versions(mine, existing):
         held = version.item.get(entity)
@@ -234,15 +265,17 @@ def _lake_changes_of(
     [landed] = lake.sql(f'SELECT max(sequence) AS landed FROM raw."{table.name}"').table.to_pylist()
     last = landed["landed"]
     listed = ", ".join("'" + text.replace("'", "''") + "'" for text in wanted)
-    path = f"$.{entity}.{next(iter(next(iter(wanted.values()))))}"
+    path = json_path(entity, next(iter(next(iter(wanted.values())))))
+    # By their keys: what went while nobody followed the stream has a key and no image.
     query = (
-        f"{lake_sql(table)} WHERE ((new_image ->> '{path}') IN ({listed}) OR (old_image ->> '{path}') IN ({listed}))"
-        f" AND sequence <= '{last}'"
+        f"{lake_sql(table)} AND sequence <= '{last}' AND key IN (SELECT key FROM raw.\"{table.name}\" WHERE "
+        f"(new_image ->> {path}) IN ({listed}) OR (old_image ->> {path}) IN ({listed}))"
     )
     changes = [] if last is None else list(_raw_rows(lake.sql(query).table.to_pylist()))
     if tail is not None:
         try:
-            changes += _records(tail, table, None if last is None else int(last))
+            behind = _records(tail, table, None if last is None else int(last))
+            changes += [change for change in behind if _is_of(change, entity, wanted)]
         except ServiceError as error:
             # Behind by more than a stream keeps, or a position that this store does not know: the lake has what it has.
             if error.code not in ("TrimmedDataAccessException", "ValidationException"):
@@ -273,9 +306,18 @@ def _items_of(
 # -- From the lake --
 
 
+def json_path(name: str, kind: str | None = None) -> str:
+    """Of an attribute in an image, or of its value of a kind, as a literal of SQL. Names may hold dots, quotes and spaces."""
+    quoted = name.replace("\\", "\\\\").replace('"', '\\"').replace("'", "''")
+    return f"'$.\"{quoted}\"'" if kind is None else f"'$.\"{quoted}\".{kind}'"
+
+
 def lake_sql(table: Table) -> str:
-    """What a training set reads of the raw log."""
-    return f'SELECT sequence, epoch_us(commit_time) AS commit_us, key, new_image, old_image FROM raw."{table.name}"'
+    """The raw log, but for changes whose images were withheld: those left the item as it was."""
+    return (
+        "SELECT sequence, epoch_us(commit_time) AS commit_us, key, new_image, old_image "
+        f'FROM raw."{table.name}" WHERE refused IS NULL'
+    )
 
 
 def lake_changes(lake: Sql, table: Table) -> list[Version]:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from penstock.features.columns import FAR, Attribute, Bools, History, Ints
 from penstock.features.definition import Source, tie
+from penstock.features.history import json_path
 from penstock.features.instants import instant_of
 from penstock.features.windows import token
 
@@ -33,7 +34,7 @@ def versions_sql(source: Source) -> str:
     """The question to the raw log."""
     names = _names(source)
     taken = {
-        image: ", ".join(f"{image} -> '$.\"{_quoted(name)}\"' AS c{i}" for i, name in enumerate(names))
+        image: ", ".join(f"{image} -> {json_path(name)} AS c{i}" for i, name in enumerate(names))
         for image in ("new_image", "old_image")
     }
     over = "OVER (PARTITION BY key ORDER BY sequence)"
@@ -59,10 +60,6 @@ FROM versions"""
 def _names(source: Source) -> list[str]:
     keys = source.keys if source.needs_ties else ()
     return list(dict.fromkeys((source.entity, source.time, *source.attributes, *keys)))
-
-
-def _quoted(name: str) -> str:
-    return name.replace("'", "''").replace('"', '\\"')
 
 
 def lake_history(lake: BigSql, source: Source, backfilled_us: int | None) -> History:

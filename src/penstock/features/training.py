@@ -24,6 +24,7 @@ from penstock.features.definition import Plan, Source, Values, compile_set, requ
 from penstock.features.history import Sql, StreamClient, Version, stream_changes
 from penstock.features.instants import instant_of_text, text_of
 from penstock.features.lake_columns import BigSql, lake_history
+from penstock.features.online import entity_value
 from penstock.features.windows import Value, token
 
 SpineRow: TypeAlias = Mapping[str, Any] | Sequence[Any]
@@ -74,11 +75,11 @@ def _read_row(plan: Plan, row: SpineRow, label: str | None) -> Asked:
         if entity is None or "at" not in row:
             raise UsageError(f"a spine row has {plan.entity!r} and 'at'; got {', '.join(map(str, row))}")
         position = row.get("position")
-        given = request_values(plan, dict(row))
+        given = _given(plan, row)
         if label is not None and label not in row:
             raise UsageError(f"the spine has no column {label!r} for the label")
         return Asked(
-            dict(to_value(entity)),
+            _entity(plan, entity),
             instant(row["at"]),
             None if position is None else int(position),
             given,
@@ -88,12 +89,38 @@ def _read_row(plan: Plan, row: SpineRow, label: str | None) -> Asked:
         raise UsageError("a spine row is a mapping, (entity, at) or (entity, at, position)")
     position = row[2] if len(row) == 3 else None
     return Asked(
-        dict(to_value(row[0])),
+        _entity(plan, row[0]),
         instant(row[1]),
         None if position is None else int(position),
         request_values(plan, {}),
         None,
     )
+
+
+_TYPES = {"S": "text", "N": "a number", "B": "binary"}
+
+
+def _entity(plan: Plan, held: Any) -> dict[str, Any]:
+    """As the table's key has it: a number is not found under a text, and a spine of the other kind would find nobody at all."""
+    value = dict(to_value(held))
+    if plan.entity_type in value:
+        return value
+    if plan.entity_type == "N" and isinstance(held, str):
+        return dict(entity_value(plan, held))
+    raise UsageError(f"{plan.entity} is {_TYPES[plan.entity_type]}, not {held!r}")
+
+
+def _given(plan: Plan, row: Mapping[str, Any]) -> dict[str, float | None]:
+    """Request values as a request brings them: as floats."""
+    found: dict[str, float | None] = {}
+    for each in plan.requested.values():
+        if each.name in row:
+            held = row[each.name]
+            try:
+                found[each.name] = None if held is None else float(held)
+            except (TypeError, ValueError):
+                raise UsageError(f"{each.name} is a number; {held!r} is none") from None
+    return request_values(plan, found)
 
 
 def training_set(

@@ -268,6 +268,8 @@ class Registry:
 
     def promote(self, model: str, number: int, alias: str = CHAMPION) -> int | None:
         """Point the alias at a version; the version that it pointed at before."""
+        if not alias or alias.isdigit():
+            raise UsageError(f"{alias!r} is no alias: {model}@{alias} would mean a version")
         self.get(model, str(number))
         before, history = self._history(model, alias)
         if before == number:

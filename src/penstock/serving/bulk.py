@@ -40,7 +40,13 @@ from penstock.serving.campaign import (
     PAUSE_S_MAX,
     THROTTLED,
 )
-from penstock.serving.index_walk import SEEK_COSTS, SEEK_COSTS_REMOTE, IndexWalk, campaign_index
+from penstock.serving.index_walk import (
+    SEEK_COSTS,
+    SEEK_COSTS_REMOTE,
+    IndexWalk,
+    campaign_index,
+    partition_value,
+)
 
 Got = TypeVar("Got")
 
@@ -131,7 +137,7 @@ class Bulk:
         """Distinct entities of the campaign, in the index' order."""
         walk = IndexWalk(
             self.walk,
-            {self.walk.table.key_types.get(self.walk.by, "S"): value},
+            partition_value(self.walk, value),
             self.plan.entity_type,
             after=after,
             page_items=PAGE_ITEMS,

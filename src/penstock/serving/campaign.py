@@ -22,7 +22,7 @@ from penstock.errors import ServiceError, UsageError
 from penstock.features.definition import assemble, request_values
 from penstock.features.online import Observed, Page, entity_value
 from penstock.models.prediction import Prediction
-from penstock.serving.index_walk import IndexWalk, campaign_index
+from penstock.serving.index_walk import IndexWalk, campaign_index, partition_value
 from penstock.serving.predict import PredictorService, numbers
 from penstock.serving.problems import RequestProblem, bad_request, missing_values, no_table, store_failed
 from penstock.serving.store import AsyncStore, is_missing
@@ -78,13 +78,13 @@ class Campaigns:
             limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1)
         ):
             raise bad_request("after is an id, limit a whole number from 1")
-        if after is not None:
-            try:
+        try:
+            key = partition_value(walk, value)
+            if after is not None:
                 after = entity_value(plan, after)[plan.entity_type]
-            except UsageError as error:
-                raise bad_request(f"after: {error}") from error
+        except UsageError as error:
+            raise bad_request(str(error)) from error
         await service.models.get(service.declared.model)
-        key = {walk.table.key_types.get(walk.by, "S"): value}
         pages = self._entities(
             IndexWalk(walk, key, plan.entity_type, after=after, page_items=PAGE_ITEMS), limit
         )

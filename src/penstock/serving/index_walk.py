@@ -19,9 +19,10 @@ from typing import Any
 import msgspec
 
 from penstock.app.tables import Table
-from penstock.errors import UsageError
+from penstock.errors import ServiceError, UsageError
 from penstock.features.definition import Plan
 from penstock.features.online import Page
+from penstock.model.numbers import canonical
 from penstock.serving.problems import RequestProblem
 from penstock.wire.codec import decode_answer
 
@@ -48,6 +49,17 @@ def campaign_index(plan: Plan, table: Table, index: str | None, predictor: str) 
             f"{predictor}: campaign_by={index!r} has to be an index of {table.name} that is sorted by {plan.entity}"
         )
     return CampaignIndex(table, index, keys.partition, plan.entity)
+
+
+def partition_value(walk: CampaignIndex, text: str) -> dict[str, str]:
+    """A campaign's value, as it stands in a URL, as an attribute value."""
+    kind = walk.table.key_types.get(walk.by, "S")
+    if kind != "N":
+        return {kind: text}
+    try:
+        return {kind: canonical(text)}
+    except ServiceError as error:
+        raise UsageError(f"{walk.by} is a number; {text!r} is none") from error
 
 
 def first_page(

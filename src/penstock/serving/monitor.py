@@ -25,6 +25,7 @@ import orjson
 
 from penstock.app.application import App
 from penstock.app.features import Aggregate, FeatureSet
+from penstock.app.predictors import DEFAULT_BOUNDS
 from penstock.errors import ServiceError, UsageError
 from penstock.features.instants import DAY_US, instant_of_text, text_of
 from penstock.features.windows import Value
@@ -47,19 +48,6 @@ DEFINITION: dict[str, Any] = {
         {"AttributeName": "at", "KeyType": "RANGE"},
     ],
     "BillingMode": "PAY_PER_REQUEST",
-}
-DEFAULT_BOUNDS: dict[str, float] = {
-    "psi": 0.25,
-    "ks": 0.3,
-    "null_rate_rise": 0.2,
-    "latency_p99_ms": 100.0,
-    "skew": 0.0,
-    "error_rate": 0.05,
-    "staleness_days": math.inf,
-    "accuracy_drop": 0.1,
-    "auc_drop": 0.1,
-    "calibration": 0.05,
-    "volume_min": 0.0,
 }
 ROWS_MAX = 1_000_000  # Of a while; the latest.
 ROWS_MIN = 30  # Fewer rows say nothing about a spread.

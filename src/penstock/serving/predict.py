@@ -90,6 +90,9 @@ class PredictorService:
     async def answer(self, asked: Asked) -> dict[str, Any]:
         now_us = self._now_us()
         at_us = now_us if asked.at_us is None else asked.at_us
+        if asked.entity is not None and self.plan.entity_type == "N":
+            # 007 is 7: to the canary, the tiles, the log and whoever repeats a request as well.
+            asked = msgspec.structs.replace(asked, entity=self._key(asked.entity)["N"])
         chosen = await self._chosen(asked.entity)
         position = self._store.position()
         values, observed = await self._values(asked, at_us)
@@ -174,10 +177,7 @@ class PredictorService:
         pages: Pages | None = None,
     ) -> Observed:
         """Read what the features need. `pages` replaces the store's, for those who have more patience."""
-        try:
-            key = entity_value(self.plan, entity)
-        except UsageError as error:
-            raise bad_request(str(error)) from error
+        key = self._key(entity)
         if self.tiles is not None:
             [observed] = await self.observe_tiles(self.tiles, [entity], at_us, self._store.call)
             return observed
@@ -192,6 +192,12 @@ class PredictorService:
             return read
         except ServiceError as error:
             raise (no_table if is_missing(error) else store_failed)(str(error)) from error
+
+    def _key(self, entity: str) -> dict[str, str]:
+        try:
+            return entity_value(self.plan, entity)
+        except UsageError as error:
+            raise bad_request(str(error)) from error
 
     async def observe_tiles(
         self, tiles: TileReader, entities: Sequence[str], at_us: int, call: Call

@@ -1,22 +1,26 @@
 """A user's Python, called from the loop and run elsewhere: transforms, and models that are Python classes.
 
 One process of its own, started when it is first needed: user code may block, leak or end its process, and predictions that
-need none of it go on. Functions and models travel by value (cloudpickle), once for each version.
+need none of it go on. Functions and models travel by value (cloudpickle), once for each version and process.
 
 Y1. A model of format `python` is an object with `predict(rows)`: a list of dicts, feature → value, in; a list out, each a label
     or a number, or (label, probability). Where it was registered with classes, a number, or a list of one for each class,
     is a score (P1 of models/prediction.py), and classes and threshold make the answer of it.
-Y2. A process that died is started again; the call that it died on fails, and says so.
+Y2. A process that died is started again; the call that it died on fails, and says so. One that does not answer in time is
+    ended, so that what waits behind it does not wait for ever.
 """
 
 from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from typing import Any
 
 import cloudpickle
@@ -27,21 +31,53 @@ from penstock.serving.live_models import Loaded
 from penstock.serving.problems import model_failed
 
 CALL_S_MAX = 30.0
+LOADED_MAX = 32  # Functions and models that the child keeps: versions come and go, and it lives long.
 _LOADED: dict[str, Any] = {}  # In the child: what it was sent before.
+
+
+class _NotLoaded(Exception):
+    """The child has no such function or model, or none any more."""
+
+
+class _Child:
+    """One process, and what it was sent."""
+
+    def __init__(self) -> None:
+        # Not forked: a fork would take the engine's locks and threads with it.
+        context = multiprocessing.get_context("spawn")
+        self._pid = context.Value("q", 0)
+        self._pool = ProcessPoolExecutor(1, mp_context=context, initializer=_tell_pid, initargs=(self._pid,))
+        self._sent: set[str] = set()
+
+    def begin(self, function: Any, name: str, content: bytes, values: Any) -> asyncio.Future[Any]:
+        known = None if name in self._sent else content
+        return asyncio.get_running_loop().run_in_executor(self._pool, function, name, known, values)
+
+    def knows(self, name: str, *, is_so: bool = True) -> None:
+        (self._sent.add if is_so else self._sent.discard)(name)
+
+    def end(self, *, is_gone: bool = False) -> None:
+        """Also where it does not listen. `is_gone`: its number may be that of another process by now."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        if self._pid.value and not is_gone:
+            with suppress(ProcessLookupError):
+                os.kill(self._pid.value, signal.SIGKILL)
 
 
 class PythonCalls:
     """Lives in the table process; the child lives behind it."""
 
-    def __init__(self) -> None:
-        self._pool: ProcessPoolExecutor | None = None
+    def __init__(self, call_s_max: float = CALL_S_MAX) -> None:
+        self._call_s_max = call_s_max
+        self._child: _Child | None = None
         self._pickled: dict[str, bytes] = {}
 
     async def transform(self, plan: Plan, values: Values) -> Values:
         content = self._pickled.get(plan.name)
         if content is None:
             content = self._pickled[plan.name] = by_value(dict(plan.transforms))
-        found: Values = await self._run(_transform_there, f"features/{plan.name}", content, values)
+        name = f"features/{plan.name}"
+        found: Values = await self._run(_transform_there, name, name, content, values)
         return found
 
     async def predict(self, loaded: Loaded, values: Values, threshold: float = 0.5) -> Prediction:
@@ -50,26 +86,54 @@ class PythonCalls:
     async def predict_many(
         self, loaded: Loaded, rows: list[Values], threshold: float = 0.5
     ) -> list[Prediction]:
-        answers = await self._run(_predict_there, loaded.version.artifact, loaded.content, rows)
-        return [prediction_of(answer, loaded.version.classes, threshold) for answer in answers]
+        version = loaded.version
+        answers = await self._run(_predict_there, version.name, version.artifact, loaded.content, rows)
+        return [prediction_of(answer, version.classes, threshold) for answer in answers]
 
-    async def _run(self, function: Any, name: str, content: bytes, values: Any) -> Any:
-        if self._pool is None:
-            # Not forked: a fork would take the engine's locks and threads with it.
-            self._pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
-        future = asyncio.get_running_loop().run_in_executor(self._pool, function, name, content, values)
-        try:
-            return await asyncio.wait_for(future, CALL_S_MAX)
-        except BrokenProcessPool as error:
-            self._pool = None
-            raise model_failed(f"{name}: the Python process ended: {error}") from error
-        except Exception as error:
-            raise model_failed(f"{name}: {type(error).__name__}: {error}") from error
+    async def _run(self, function: Any, shown: str, name: str, content: bytes, values: Any) -> Any:
+        while True:
+            child, answer = self._begin(function, name, content, values)
+            try:
+                found = await asyncio.wait_for(answer, self._call_s_max)
+            except _NotLoaded:
+                child.knows(name, is_so=False)
+                continue
+            except BrokenProcessPool as error:
+                self._drop(child, is_gone=True)
+                raise model_failed(f"{shown}: the Python process ended: {error}") from error
+            except TimeoutError as error:
+                if answer.done() and not answer.cancelled():  # The user's own code raised it.
+                    raise model_failed(f"{shown}: TimeoutError: {error}") from error
+                self._drop(child)
+                raise model_failed(
+                    f"{shown}: no answer within {self._call_s_max:g} s; its Python process was ended"
+                ) from error
+            except Exception as error:
+                raise model_failed(f"{shown}: {type(error).__name__}: {error}") from error
+            child.knows(name)
+            return found
+
+    def _begin(
+        self, function: Any, name: str, content: bytes, values: Any
+    ) -> tuple[_Child, asyncio.Future[Any]]:
+        child = self._child
+        if child is not None:
+            try:
+                return child, child.begin(function, name, content, values)
+            except BrokenProcessPool:  # It died while nothing was asked of it; this call it has not seen.
+                self._drop(child, is_gone=True)
+        child = self._child = _Child()
+        return child, child.begin(function, name, content, values)
+
+    def _drop(self, child: _Child, *, is_gone: bool = False) -> None:
+        """Calls that failed together find that another is there already."""
+        child.end(is_gone=is_gone)
+        if self._child is child:
+            self._child = None
 
     def close(self) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
-            self._pool = None
+        if self._child is not None:
+            self._drop(self._child)
 
 
 def by_value(held: Any) -> bytes:
@@ -89,14 +153,23 @@ def by_value(held: Any) -> bytes:
             cloudpickle.unregister_pickle_by_value(module)
 
 
-def _there(name: str, content: bytes) -> Any:
-    found = _LOADED.get(name)
+def _tell_pid(place: Any) -> None:
+    place.value = os.getpid()
+
+
+def _there(name: str, content: bytes | None) -> Any:
+    found = _LOADED.pop(name, None)
     if found is None:
-        found = _LOADED[name] = cloudpickle.loads(content)
+        if content is None:
+            raise _NotLoaded(name)
+        found = cloudpickle.loads(content)
+    _LOADED[name] = found  # The latest used is the last.
+    while len(_LOADED) > LOADED_MAX:
+        del _LOADED[next(iter(_LOADED))]
     return found
 
 
-def _transform_there(name: str, content: bytes, values: Values) -> Values:
+def _transform_there(name: str, content: bytes | None, values: Values) -> Values:
     steps = _there(name, content)
     done: Values = {}
     for feature, value in values.items():
@@ -104,7 +177,7 @@ def _transform_there(name: str, content: bytes, values: Values) -> Values:
     return done
 
 
-def _predict_there(name: str, content: bytes, rows: list[Values]) -> list[Any]:
+def _predict_there(name: str, content: bytes | None, rows: list[Values]) -> list[Any]:
     return answers_of(_there(name, content), rows)
 
 

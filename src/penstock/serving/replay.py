@@ -6,13 +6,15 @@ Y2. A position is on record where the engine is in the process that answered. Ov
     store) the answer of a Query does not say what it saw, and from tiles no one position tells. Then each moment around the
     row's time at which the entity's events changed is tried: where the features come out to the bit at one of them, that is
     what was seen, and `as_of` says so. Where at none, the values as known at the row's time are shown, with what differs.
-Y3. A model that is Python is run only where the caller says that its code may run here (`run_python`); otherwise a note says that
+Y3. Features that were declared since are no difference: the row knows nothing of them, and a note says so. One that is no longer
+    declared is a difference, without which the model is not asked.
+Y4. A model that is Python is run only where the caller says that its code may run here (`run_python`); otherwise a note says that
     the prediction was taken from the features alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,11 +25,19 @@ import orjson
 from penstock.app.application import App
 from penstock.app.tables import Table
 from penstock.errors import UsageError
-from penstock.features.definition import Plan, Values, compile_set, request_values, transform
-from penstock.features.history import Sql, StreamClient, Version, versions_of_entities, versions_of_entity
+from penstock.features.definition import Measure, Plan, Source, Values, compile_set, transform
+from penstock.features.history import (
+    Sql,
+    StreamClient,
+    Version,
+    json_path,
+    versions_of_entities,
+    versions_of_entity,
+)
 from penstock.features.instants import instant_of_text, text_range
 from penstock.features.offline import Past
 from penstock.features.online import entity_value
+from penstock.features.windows import scalar
 from penstock.models.prediction import decide
 from penstock.models.registry import Registry
 from penstock.models.runtime import IN_PROCESS, load_model
@@ -97,12 +107,12 @@ class Inferences:
                 by_predictor.setdefault(row["predictor"]["S"], []).append(row)
         for held in by_predictor.values():
             plan = self._plan(held[0])
-            texts = list(dict.fromkeys(row["entity"]["S"] for row in held))
+            texts = dict.fromkeys(row["entity"]["S"] for row in held)
+            values = [entity_value(plan, text) for text in texts]
             for table in _tables(plan):
-                values = [entity_value(plan, text) for text in texts]
                 found = versions_of_entities(self._history, table, plan.entity, values, self._tail)
-                for text in texts:
-                    self._held[table.name, plan.entity, text] = found[text]
+                for text, versions in found.items():
+                    self._held[table.name, plan.entity, text] = versions
         try:
             return [self._replay(row) for row in rows]
         finally:
@@ -111,17 +121,24 @@ class Inferences:
     def _replay(self, row: Mapping[str, Any]) -> Replay:
         logged = {"features": orjson.loads(row["inputData"]["S"]), **orjson.loads(row["output"]["S"])}
         found = Replay(row["requestId"]["S"], logged, {}, as_of="the features came with the request")
-        features: Mapping[str, Any] = logged["features"]
+        then: Mapping[str, Any] = logged["features"]
+        features = then
         if "entity" in row:
-            features, as_of = self._features(row, logged["features"], found)
+            features, as_of = self._features(row, then, found)
             found = replace(found, as_of=as_of)
+            found.notes.extend(
+                f"{name} is a feature only since then" for name in features if name not in then
+            )
             found.feature_differences.extend(
-                f"{name}: {logged['features'].get(name)!r} then, {value!r} now{self._reason(row)}"
+                f"{name}: {then[name]!r} then, {value!r} now{self._reason(row)}"
                 for name, value in features.items()
-                if logged["features"].get(name) != value
+                if name in then and then[name] != value
             )
         found.differences.extend(found.feature_differences)
-        found.recomputed.update({"features": features, **self._predict(row, features, found.notes)})
+        gone = [name for name in then if name not in features]
+        found.differences.extend(f"{name}: {then[name]!r} then, and no feature any more" for name in gone)
+        said = {} if gone else self._predict(row, features, found.notes)
+        found.recomputed.update({"features": features, **said})
         for name in ("prediction", "probability"):
             if name in found.recomputed and logged[name] != found.recomputed[name]:
                 found.differences.append(f"{name}: {logged[name]!r} then, {found.recomputed[name]!r} now")
@@ -141,7 +158,8 @@ class Inferences:
         entity = entity_value(plan, row["entity"]["S"])
         versions = {table.name: self._versions(plan, table, entity) for table in _tables(plan)}
         past = Past(plan, versions)
-        given = request_values(plan, _numbers(orjson.loads(row["request"]["S"])["given"]))
+        sent = _numbers(orjson.loads(row["request"]["S"])["given"])
+        given = {name: sent.get(each.name, each.default) for name, each in plan.requested.items()}
 
         def at(position: int | None) -> Values:
             return transform(plan, past.features(entity, at_us, position, given, known_us))
@@ -153,11 +171,11 @@ class Inferences:
         if position is not None:
             return at(position), f"stream position {position:021d}"
         values = at(None)
-        if values == logged:
+        if _fits(values, logged):
             return values, f"what was known at {row['timestamp']['S']}"
         around = _positions_around(versions, known_us, float(row["latencyMs"]["N"]))
         for tried in around:
-            if (other := at(tried)) == logged:
+            if _fits(other := at(tried), logged):
                 return (
                     other,
                     f"stream position {tried:021d}, the one around that time that gives the logged values",
@@ -243,7 +261,6 @@ class Inferences:
             table = source.table
             window_us = source.window_us
             low_us = None if window_us is None else at_us - window_us
-            sql.append(why_sql(table, plan.entity, row["entity"]["S"], source.time, low_us, at_us, position))
             known = [
                 (placed[0], version)
                 for version in self._versions(plan, table, entity)
@@ -251,15 +268,36 @@ class Inferences:
                 and placed[0] <= at_us
                 and version.known_at(position, known_us)
             ]
-            inside = [version for instant, version in known if low_us is None or instant > low_us]
-            if not inside and known and any(measure.end for measure in source.measures):
-                inside = [max(known, key=lambda each: each[0])[1]]  # What `since_last` reached back for.
+            inside = [each for each in known if low_us is None or each[0] > low_us]
+            chosen = {
+                id(version): (instant, version) for instant, version in (*inside, *_reached(source, known))
+            }
+            if low_us is not None:
+                low_us = min([low_us, *(instant - 1 for instant, _ in chosen.values())])
+            [text] = entity.values()
+            sql.append(why_sql(table, plan.entity, text, source.time, low_us, at_us, position))
             events += [
                 {"table": table.name, "position": f"{version.position:021d}", "item": version.item}
-                for version in inside
+                for _, version in chosen.values()
             ]
         events.sort(key=lambda each: (each["table"], each["position"]))
         return events, sql
+
+
+def _reached(source: Source, known: Sequence[tuple[int, Version]]) -> Iterator[tuple[int, Version]]:
+    """The one event that each of `since_last`, `last`, `since_first` and `first` without a window comes from."""
+    for measure in source.measures:
+        fitting = [each for each in known if measure.end is not None and _is_looked_at(measure, each[1].item)]
+        if fitting:
+            end = max if measure.end == "last" else min
+            yield end(fitting, key=lambda each: (each[0], source.ties(each[1].item)))
+
+
+def _is_looked_at(measure: Measure, item: dict[str, Any]) -> bool:
+    if measure.matches is not None and not measure.matches(item):
+        return False
+    held = item.get(measure.attribute)
+    return not measure.attribute or (held is not None and scalar(held) is not None)
 
 
 AROUND_US = 2_000_000  # AWS tells the time of a change in whole seconds.
@@ -278,6 +316,10 @@ def _positions_around(
                 found[position] = abs(commit_us - known_us)
                 found.setdefault(position - 1, abs(commit_us - known_us))
     return sorted(found, key=lambda position: (found[position], position))[:TRIED_MAX]
+
+
+def _fits(values: Mapping[str, Any], logged: Mapping[str, Any]) -> bool:
+    return all(values[name] == held for name, held in logged.items() if name in values)
 
 
 def _instant(row: Mapping[str, Any], name: str) -> int:
@@ -308,13 +350,13 @@ def why_sql(
     kind = table.key_types.get(entity, "S")
     text = [
         f'SELECT sequence, operation, new_image FROM raw."{table.name}"',
-        f"WHERE (new_image ->> '$.{entity}.{kind}') = '{quoted}'",
+        f"WHERE (new_image ->> {json_path(entity, kind)}) = '{quoted}'",
     ]
     if table.key_types.get(time, "S") == "S":  # A little wide, as the Query is; numbers are not bounded here.
         low, high = text_range(at_us if low_us is None else low_us, at_us)
-        text.append(f"  AND (new_image ->> '$.{time}.S') < '{high}'")
+        text.append(f"  AND (new_image ->> {json_path(time, 'S')}) < '{high}'")
         if low_us is not None:
-            text.append(f"  AND (new_image ->> '$.{time}.S') >= '{low}'")
+            text.append(f"  AND (new_image ->> {json_path(time, 'S')}) >= '{low}'")
     if position is not None:
         text.append(f"  AND sequence <= '{position:021d}'")
     return "\n".join([*text, "ORDER BY sequence"])

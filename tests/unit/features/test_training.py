@@ -10,7 +10,7 @@ import pytest
 from tests.landing import Landing
 from tests.shop import Shop
 
-from penstock import ahead, count, total
+from penstock import App, ahead, count, requested, total
 from penstock.errors import UsageError
 from penstock.features.history import lake_changes
 from penstock.features.instants import DAY_US, text_of
@@ -95,6 +95,36 @@ def test_rows_out_are_rows_in() -> None:
     assert found.labels == [0, 1, 2, 3]
     assert [row["total_purchase_volume_30d"] for row in found.rows] == [0.0, 5.0, 0.0, 5.0]
     assert found.data["features"] == "buyer"
+
+
+# Why: a data frame's customers are numbers where the table's are text, and the other way round; a training set of zeros followed.
+def test_a_spine_whose_entities_are_of_another_type_is_refused_or_read() -> None:
+    shop = Shop()
+    shop.buy("7", "p1", "10", days_ago=1)
+    buyer = shop.app.feature_sets["buyer"]
+    with pytest.raises(UsageError, match="customer_id is text, not 7"):
+        shop.app.training_set(buyer, [(7, shop.now_us)])
+    app = App("numbered")
+    orders = app.table("Orders", partition_key="customer:N", sort_key="at", stream=True)
+    bought = app.features(
+        "bought",
+        source=orders,
+        entity="customer",
+        time="at",
+        features={"n": count(days=7), "basket": requested("basket")},
+    )
+    numbered = Shop(app)
+    orders.put({"customer": 7, "at": text_of(numbered.now_us)})
+    spine = [
+        {"customer": customer, "at": numbered.now_us, "basket": "2.5"} for customer in (7, "7", "07.0", 8)
+    ]
+    rows = app.training_set(bought, spine).rows
+    assert [row["n"] for row in rows] == [1, 1, 1, 0]
+    assert {row["basket"] for row in rows} == {2.5}
+    with pytest.raises(UsageError, match="customer is a number; 'c7' is none"):
+        app.training_set(bought, [{"customer": "c7", "at": 0, "basket": 1}])
+    with pytest.raises(UsageError, match="basket is a number; 'much' is none"):
+        app.training_set(bought, [{"customer": 7, "at": 0, "basket": "much"}])
 
 
 # Why: a label that looks ahead must not count what is at the moment itself, and must count what is at its far edge.

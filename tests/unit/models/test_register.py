@@ -272,6 +272,13 @@ def test_only_a_version_that_exists_can_be_promoted(registry: Registry) -> None:
         registry.promote("m", 7)
 
 
+# Why: m@7 means version 7 wherever it is read; an alias of that name was moved, listed, and never used.
+def test_an_alias_that_reads_like_a_version_is_refused(registry: Registry) -> None:
+    registry.create_table()
+    with pytest.raises(UsageError, match="'7' is no alias"):
+        registry.promote("m", 1, "7")
+
+
 # Why: bytes on disk that are not what was written are damage, never a model.
 def test_a_damaged_model_file_is_reported(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("penstock.models.registry.INLINE_BYTES_MAX", 10)

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
+import cloudpickle
 import pytest
 from tests.shop import Shop
 
 from penstock import App, computed, count, requested
 from penstock.features.windows import Value
 from penstock.models.register import TrainingRows, register
+from penstock.models.registry import Version
+from penstock.serving import python_calls
+from penstock.serving.live_models import Loaded
+from penstock.serving.problems import RequestProblem
+from penstock.serving.python_calls import PythonCalls
 
 
 class Rule:
@@ -97,3 +107,107 @@ def test_a_model_that_ends_its_process_fails_alone(shop: Shop) -> None:
     while (answer := shop.ask("GET", "/predict/broken/customer/c2?basket_value=6")).status_code != 200:
         assert time.monotonic() - began_s < 20
     assert answer.json()["prediction"] == 1
+
+
+class Pid:
+    """Says which process it runs in; hangs where it is told to."""
+
+    def predict(self, rows: list[dict[str, Any]]) -> list[float]:
+        if any(row.get("hang") for row in rows):
+            threading.Event().wait()
+        return [float(os.getpid()) for _ in rows]
+
+
+class Counted(bytes):
+    """Content that counts how often it is sent."""
+
+    sent = 0
+
+    def __reduce__(self) -> tuple[Callable[[bytes], bytes], tuple[bytes]]:
+        Counted.sent += 1
+        return bytes, (bytes(self),)
+
+
+def loaded(number: int = 1) -> Loaded:
+    return Loaded(
+        Version("pid", number, "python", f"hash{number}", [], []), None, Counted(cloudpickle.dumps(Pid()))
+    )
+
+
+async def pid_of(calls: PythonCalls, model: Loaded) -> int:
+    return int((await calls.predict(model, {})).label)
+
+
+async def pid_or_none(calls: PythonCalls, model: Loaded) -> int | None:
+    with suppress(RequestProblem):
+        return await pid_of(calls, model)
+    return None
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+# Why: the kernel takes an idle process for its memory. Every prediction after it failed, until the server was started again.
+def test_a_process_that_died_between_calls_is_replaced_for_the_next() -> None:
+    async def run() -> None:
+        calls, model = PythonCalls(), loaded()
+        try:
+            first = await pid_of(calls, model)
+            os.kill(first, signal.SIGKILL)
+            began_s = time.monotonic()
+            # A call may still fail on the death itself; none does once it was noticed.
+            while (second := await pid_or_none(calls, model)) is None:
+                assert time.monotonic() - began_s < 20
+            assert second != first
+            assert await pid_of(calls, model) == second
+        finally:
+            calls.close()
+
+    asyncio.run(run())
+
+
+# Why: a loop without end in user code held every later prediction up as well, each for its whole time.
+def test_a_call_without_an_end_takes_its_process_with_it_and_no_other_call() -> None:
+    async def run() -> None:
+        calls, model = PythonCalls(call_s_max=30), loaded()
+        try:
+            first = await pid_of(calls, model)
+            calls._call_s_max = 0.01
+            with pytest.raises(RequestProblem, match="no answer within"):
+                await calls.predict(model, {"hang": 1})
+            calls._call_s_max = 30
+            assert await pid_of(calls, model) != first
+            began_s = time.monotonic()
+            while is_alive(first):
+                assert time.monotonic() - began_s < 20
+                await pid_of(calls, model)
+        finally:
+            calls.close()
+
+    asyncio.run(run())
+
+
+# Why: a forest of 50 MB went through the pipe with every prediction.
+def test_a_model_is_sent_to_its_process_once() -> None:
+    async def run() -> None:
+        calls, model = PythonCalls(), loaded()
+        Counted.sent = 0
+        try:
+            for _ in range(3):
+                await pid_of(calls, model)
+            assert Counted.sent == 1
+            # What the child no longer has is sent again, and nobody notices.
+            for number in range(2, python_calls.LOADED_MAX + 2):
+                await pid_of(calls, loaded(number))
+            before = Counted.sent
+            await pid_of(calls, model)
+            assert Counted.sent == before + 1
+        finally:
+            calls.close()
+
+    asyncio.run(run())

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.landing import Landing
-from tests.shop import Shop, trained
+from tests.shop import Shop, storefront, trained
 
+from penstock import count, first, requested, since_first, since_last
 from penstock.errors import UsageError
 from penstock.features.instants import text_of
 from penstock.models.register import register
+from penstock.serving.monitor import Monitor
 from penstock.serving.replay import Inferences
 
 
@@ -63,6 +66,38 @@ def test_why_tells_events_features_model_and_answer() -> None:
     assert chain.answer == {"prediction": body["prediction"], "probability": body["probability"]}
     assert set(chain.model["contributions"]) == {"(intercept)", *body["features"]}
     assert 'raw."Purchases"' in chain.sql[0]
+
+
+# Why: a feature may look beyond every window: at the latest purchase of toys, or at the first of all. The chain named neither, and
+# its SQL did not find them.
+def test_why_names_the_events_that_features_without_a_window_come_from(tmp_path: Path) -> None:
+    app = storefront()
+    declared = app.feature_sets["buyer"]
+    features = {
+        **declared.features,
+        "since_toys": since_last(where={"category": "toys"}),
+        "since_first": since_first(),
+        "first_amount": first("amount"),
+    }
+    app.feature_sets["buyer"] = replace(declared, features=features)
+    app.predictors["will_buy"] = replace(app.predictors["will_buy"], features=app.feature_sets["buyer"])
+    shop = Shop(app)
+    landing = Landing(shop, tmp_path)
+    for purchase, days_ago, category in (
+        ("p1", 400, "books"),
+        ("p2", 300, "toys"),
+        ("p3", 200, "books"),
+        ("p4", 1, "books"),
+    ):
+        shop.buy("c1", purchase, "10", days_ago=days_ago, category=category)
+    shop.add_model()
+    request_id = shop.ask("GET", "/predict/will_buy/customer/c1").json()["requestId"]
+    lake = landing.drain()
+    chain = Inferences(shop.app, shop.client, shop.registry, lake).why(request_id)
+    named = [event["item"]["purchase_id"]["S"] for event in chain.events]
+    assert named == ["p1", "p2", "p4"]
+    found = [row["sequence"] for row in lake.sql(chain.sql[0]).table.to_pylist()]
+    assert {event["position"] for event in chain.events} <= set(found)
 
 
 # Why: streams forget after a day; the lake does not. The replay and the SQL that `why` shows have to work over it.
@@ -164,6 +199,31 @@ def test_what_the_lake_has_not_landed_yet_the_stream_tells(tmp_path: Path) -> No
     found = [*inferences.replay_many(ids), *map(inferences.replay, ids)]
     assert [each.differences for each in found] == [[]] * 6
     assert found[0].recomputed["features"]["purchases_7d"] == 2
+
+
+# Why: on the day after a feature was added, every row of the day before is older than it. The monitor ended with "the request has
+# to bring basket", or called all of them skewed.
+def test_rows_from_before_a_feature_was_declared_or_dropped_are_replayed() -> None:
+    shop, _ = shop_with_history()
+    request_id = shop.ask("GET", "/predict/will_buy/customer/c1").json()["requestId"]
+    declared = shop.app.feature_sets["buyer"]
+
+    def with_features(features: dict[str, Any]) -> Inferences:
+        changed = replace(declared, features=features)
+        shop.app.predictors["will_buy"] = replace(shop.app.predictors["will_buy"], features=changed)
+        return Inferences(shop.app, shop.client, shop.registry)
+
+    more = {**declared.features, "basket": requested("basket"), "purchases_90d": count(days=90)}
+    replay = with_features(more).replay(request_id)
+    assert replay.differences == []
+    assert replay.recomputed["probability"] == replay.logged["probability"]
+    assert replay.notes == [f"{name} is a feature only since then" for name in ("basket", "purchases_90d")]
+    fewer = {name: each for name, each in declared.features.items() if name != "purchases_7d"}
+    replay = with_features(fewer).replay(request_id)
+    assert replay.differences == ["purchases_7d: 1 then, and no feature any more"]
+    assert replay.feature_differences == []
+    report = Monitor(shop.app, shop.client, shop.registry).report("will_buy", 0, shop.now_us + 1)
+    assert (report.skew["rows"], report.skew["differing"]) == (1, 0)
 
 
 # Why: an id that is not there gets words, not a traceback.
