@@ -13,7 +13,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -72,6 +72,7 @@ class Questions:
         self._running: dict[str, _Running] = {}
         self._asked: dict[str, _Asked] = {}
         self._asked_lock = threading.Lock()
+        self._beside = ThreadPoolExecutor(1, thread_name_prefix="lake-query")  # The main thread's queries.
 
     def ask(
         self,
@@ -93,7 +94,7 @@ class Questions:
                 self._run_as(id_, database, limits.seconds_max) as running,
                 _watched(database, watch),
             ):
-                table, truncated = _interruptible(
+                table, truncated = self._interruptible(
                     running, lambda: _run(database, rewritten.sql, limits.rows_max, running)
                 )
         except TableMissing as error:
@@ -122,7 +123,27 @@ class Questions:
         return None if running is None else running.progress()
 
     def close(self) -> None:
+        self._beside.shutdown()
         self._databases.close()
+
+    def _interruptible(
+        self, running: _Running, run: Callable[[], tuple[pa.Table, bool]]
+    ) -> tuple[pa.Table, bool]:
+        """Run in another thread while the main one listens: Ctrl-C does not reach code that is inside DuckDB."""
+        if threading.current_thread() is not threading.main_thread():
+            return run()
+        future = self._beside.submit(run)
+        try:
+            while True:
+                try:
+                    return future.result(timeout=0.1)
+                except FutureTimeout:
+                    if future.done():
+                        raise
+        except KeyboardInterrupt:
+            running.stop("cancelled")
+            wait([future])  # Only then may its database be given to somebody else.
+            raise
 
     @contextmanager
     def _run_as(
@@ -219,24 +240,6 @@ def _watched(
     if watch is None:
         return nullcontext()
     return looking(lambda: watch(max(0.0, database.query_progress())), _LOOK_S)
-
-
-def _interruptible(running: _Running, run: Callable[[], tuple[pa.Table, bool]]) -> tuple[pa.Table, bool]:
-    """Run in another thread while the main one listens: Ctrl-C does not reach code that is inside DuckDB."""
-    if threading.current_thread() is not threading.main_thread():
-        return run()
-    with ThreadPoolExecutor(1, thread_name_prefix="lake-query") as pool:
-        future = pool.submit(run)
-        try:
-            while True:
-                try:
-                    return future.result(timeout=0.1)
-                except FutureTimeout:
-                    if future.done():
-                        raise
-        except KeyboardInterrupt:
-            running.stop("cancelled")
-            raise
 
 
 def _run(

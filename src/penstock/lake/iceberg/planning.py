@@ -59,6 +59,7 @@ class FilePlan:
     attributes: tuple[Column, ...]
     snapshot_id: int | None
     touched_rows: tuple[int, ...] = ()  # Of each touched file, deleted ones among them.
+    clean_rows: int = 0  # Of all clean files.
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -172,6 +173,7 @@ class Planner:
             tuple(columns_of(schema)),
             snapshot.snapshot_id if snapshot else None,
             tuple(rows[path] for path in data if path in touched),
+            sum(rows[path] for path in data if path not in touched),
         )
 
     def _files_named_in(self, path: str) -> frozenset[str]:
