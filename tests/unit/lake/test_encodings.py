@@ -11,7 +11,7 @@ import polars
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from penstock.lake.iceberg.encodings import encodings
+from penstock.lake.iceberg.encodings import codecs, encodings
 
 ROWS = 4000
 TABLE = pa.table(
@@ -34,7 +34,15 @@ TABLE = pa.table(
 def _written(folder: Path) -> str:
     path = str(folder / "x.parquet")
     dictionary, encoding = encodings(TABLE)
-    pq.write_table(TABLE, path, use_dictionary=dictionary, column_encoding=encoding, compression="zstd")
+    codec, level = codecs(TABLE, dictionary)
+    pq.write_table(
+        TABLE,
+        path,
+        use_dictionary=dictionary,
+        column_encoding=encoding,
+        compression=codec,
+        compression_level=level or None,
+    )
     return path
 
 
@@ -57,6 +65,17 @@ def test_decimals_get_a_dictionary_from_the_second_use_on() -> None:
     twice = pa.array([Decimal(n // 2) for n in range(ROWS)], pa.decimal128(38, 9))
     texts = pa.array([str(n // 2) for n in range(ROWS)])
     assert encodings(pa.table({"amount": twice, "text": texts}))[0] == ["amount"]
+
+
+# Why: N3. A column that is left out of the codecs would be written as it is, without a word.
+def test_every_column_is_compressed_by_what_it_holds(tmp_path: Path) -> None:
+    group = pq.read_metadata(_written(tmp_path)).row_group(0)
+    columns = [group.column(place) for place in range(group.num_columns)]
+    told = {column.path_in_schema: column.compression for column in columns}
+    assert set(told.values()) == {"SNAPPY", "ZSTD"}
+    assert (told["category"], told["id"]) == ("SNAPPY", "ZSTD")
+    short = TABLE.slice(0, 100)
+    assert set(codecs(short, encodings(short)[0])[0].values()) == {"snappy"}
 
 
 # Why: an encoding that one of them cannot read makes the lake ours alone.

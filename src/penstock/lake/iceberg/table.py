@@ -73,7 +73,7 @@ from pyiceberg.types import LongType
 
 from penstock.errors import PenstockError
 from penstock.lake.iceberg.elsewhere import NO_ANSWER, asking
-from penstock.lake.iceberg.encodings import encodings
+from penstock.lake.iceberg.encodings import codecs, encodings
 from penstock.lake.iceberg.local_files import local_path, reading, remedy_for, writing
 from penstock.lake.iceberg.reachable import reachable
 
@@ -81,9 +81,6 @@ MANIFESTS_MAX = 30
 # DuckDB's vector groups; pruning by row group. A page holds as many rows, unless their bytes are too many: where pages
 # meet DuckDB has to flatten a vector, and with pages of 20,000 rows, the default, a group-by took 7 % longer.
 _GROUP_ROWS = 122_880
-# A file as short as a commit's is read more often than it is long: each of its columns sets up zstd for two pages, which
-# is a third of reading it. It is soon compacted.
-_SHORT_ROWS = 4_000
 # Reserved by the Iceberg specification for position delete files.
 FILE_PATH_ID, POS_ID = 2147483546, 2147483545
 DELETE_SCHEMA = pa.schema(
@@ -243,15 +240,15 @@ class IcebergTable:
         collected: list[pq.FileMetaData] = []
         dictionary, encoding = encodings(rows)
         output = self._output(path)
-        is_short = rows.num_rows < _SHORT_ROWS
+        codec, level = codecs(rows, dictionary)
         with (
             writing(self.name),
             output.create() as stream,
             pq.ParquetWriter(
                 stream,
                 rows.schema,
-                compression="snappy" if is_short else "zstd",
-                compression_level=None if is_short else 3,
+                compression=codec,
+                compression_level=level or None,
                 metadata_collector=collected,
                 use_dictionary=dictionary,
                 column_encoding=encoding,
