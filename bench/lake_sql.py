@@ -132,7 +132,9 @@ def _compare(lake: Lake, copy: Path, turns: int, limit_ms: int | None) -> None:
         theirs: list[float] = []
         for turn in range(turns):
             # Another item each time: what the lake keeps of a query's text helps a person's next one little.
-            asked, plainly = (query.format(table, 777 + 1000 * turn) for table in ("current.purchases", f"'{copy}'"))
+            asked, plainly = (
+                query.format(table, 777 + 1000 * turn) for table in ("current.purchases", f"'{copy}'")
+            )
             ours.append(_timed_ms(lambda q=asked: lake.sql(q)))  # type: ignore[misc]
             theirs.append(_timed_ms(lambda q=plainly: plain.execute(q).to_arrow_table()))  # type: ignore[misc]
         mine, other = statistics.median(ours), statistics.median(theirs)

@@ -68,7 +68,7 @@ def fill(data: Path) -> None:
 class NoLog:
     """In place of the inference log, to see what it adds."""
 
-    async def add(self, inference: Any, *, own_id: bool) -> None:
+    async def add(self, inference: Any, *, own_id: bool, gathered: bool = False) -> None:
         return None
 
 

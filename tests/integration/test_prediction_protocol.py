@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from tests.shop import Shop
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from penstock.serving.outbox import Outbox
 from penstock.serving.prediction_protocol import PredictionProtocol
 
 TURNS_MAX = 100_000
@@ -120,7 +121,7 @@ def test_the_length_is_that_of_the_body(shop: Shop) -> None:
     assert rest[length:].startswith(b"HTTP/1.1 200")
 
 
-# Why: P2. A caller's own id waits for the disk; those behind it on the connection must not be answered before it.
+# Why: P3. A caller's own id waits for the disk; those behind it on the connection must not be answered before it.
 def test_answers_keep_their_order_where_one_has_to_wait(shop: Shop) -> None:
     sent = [ASK % (b"c%d" % n, b"X-Request-Id: r%d\r\n" % n if n % 2 else b"") for n in range(4)]
     whole = by(shop.api, PredictionProtocol, b"".join(sent) + CLOSE)
@@ -158,6 +159,8 @@ def test_of_requests_that_arrive_together_only_the_first_is_answered_at_once(sho
             protocol, transport = PredictionProtocol(server.config, server.server_state, {}), Sent()
             protocol.connection_made(transport)
             protocol.data_received(ASK % (b"c1", b"") * 5)
+            assert transport.answers == [], "its row is not in the log yet"
+            shop.api.lean.outbox.flush()
             at_once = b"".join(transport.answers).count(b"HTTP/1.1 200")
             for _ in range(TURNS_MAX):
                 if not server.server_state.tasks:
@@ -169,7 +172,38 @@ def test_of_requests_that_arrive_together_only_the_first_is_answered_at_once(sho
     assert uvloop.run(run()) == (1, 5)
 
 
-# Why: P3. What nobody expected is a 500 with a line in the log; the connection and the next request live on.
+# Why: P2 and O1. An answer whose row the store refused would be one that is not on record.
+def test_an_answer_whose_row_is_refused_is_a_refusal(shop: Shop) -> None:
+    async def run() -> tuple[bytes, bytes]:
+        async with served(shop.api, PredictionProtocol) as (_, port):
+            await said(port, ASK % (b"c0", b"") + CLOSE)
+            shop.api.lean.outbox = Outbox(lambda: (503, b'{"error":"StoreFailed"}'))
+            refused = await said(port, ASK % (b"c1", b"") + CLOSE)
+            shop.api.lean.outbox = Outbox(shop.api.lean.written)
+            return refused, await said(port, ASK % (b"c1", b"") + CLOSE)
+
+    refused, after = uvloop.run(run())
+    assert refused.startswith(b"HTTP/1.1 503 ")
+    assert b"StoreFailed" in refused
+    assert after.startswith(b"HTTP/1.1 200 ")
+
+
+# Why: uvicorn closes what it takes for idle when it stops, and a prediction that is computed is owed.
+def test_a_server_that_stops_sends_what_it_owes(shop: Shop) -> None:
+    async def run() -> bytes:
+        async with served(shop.api, PredictionProtocol) as (server, port):
+            await said(port, ASK % (b"c0", b"") + CLOSE)
+            protocol, transport = PredictionProtocol(server.config, server.server_state, {}), Sent()
+            protocol.connection_made(transport)
+            protocol.data_received(ASK % (b"c1", b""))
+            protocol.shutdown()
+            protocol.connection_lost(None)
+            return b"".join(transport.answers)
+
+    assert uvloop.run(run()).startswith(b"HTTP/1.1 200 ")
+
+
+# Why: P4. What nobody expected is a 500 with a line in the log; the connection and the next request live on.
 def test_an_unexpected_error_is_a_500_and_is_logged(shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
     service = shop.api.state.serving.predictors["will_buy"]
 

@@ -31,8 +31,15 @@ from penstock.serving.inference_log import REQUEST_ID_BYTES_MAX, InferenceLog
 from penstock.serving.json_bodies import json_object
 from penstock.serving.live_models import LiveModels
 from penstock.serving.openapi import ANSWER, CAMPAIGN, INVOCATION, PROBLEMS
+from penstock.serving.outbox import Outbox
 from penstock.serving.predict import Asked, PredictorService
-from penstock.serving.problems import RequestProblem, bad_request, unknown_entity, unknown_predictor
+from penstock.serving.problems import (
+    RequestProblem,
+    bad_request,
+    store_failed,
+    unknown_entity,
+    unknown_predictor,
+)
 from penstock.serving.python_calls import PythonCalls
 from penstock.serving.store import AsyncStore, ClientStore
 from penstock.serving.watch import Watch
@@ -82,7 +89,7 @@ def build_app(
     artifacts: Path | None = None,
     metrics: Registry | None = None,
     now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
-) -> FastAPI:
+) -> PredictApi:
     """`client` is an AsyncStore (`EndpointStore(database)` in process) or any client of penstock.connect."""
     store: AsyncStore = client if hasattr(client, "call_all") else ClientStore(client)
     serving = Serving(app, store, artifacts=artifacts, metrics=metrics, now_us=now_us)
@@ -100,7 +107,7 @@ def build_app(
     )
     api.state.serving = serving
     routes = _Routes(serving)
-    api.lean = LeanPredict(api.by_routes, routes)
+    api.lean = LeanPredict(api.by_routes, routes, store.write_out)
     add = api.add_api_route
     add(
         "/predict/{predictor}/{entity_name}/{entity_id}",
@@ -156,14 +163,21 @@ class _Routes:
         return Response(body, status, media_type="application/json")
 
     async def predict_one(
-        self, predictor: str, entity_name: str, entity_id: str, given: dict[str, Any], request_id: str | None
+        self,
+        predictor: str,
+        entity_name: str,
+        entity_id: str,
+        given: dict[str, Any],
+        request_id: str | None,
+        *,
+        gathered: bool = False,
     ) -> tuple[int, bytes]:
         received_s = time.perf_counter()
         try:
             service = self._serving.predictor(predictor)
             if entity_name != service.plan.entity_name:
                 raise unknown_entity(entity_name, service.plan.entity_name)
-            asked = _asked(service, entity_id, given, request_id, received_s)
+            asked = _asked(service, entity_id, given, request_id, received_s, gathered=gathered)
             return 200, orjson.dumps(await service.answer(asked))
         except RequestProblem as problem:
             return problem.status, self._problem_body(predictor, problem)
@@ -240,8 +254,9 @@ class LeanPredict:
     The documented route does the same work; requests that are not of the plainest form go there.
     """
 
-    def __init__(self, app: ASGIApp, routes: _Routes) -> None:
-        self._app, self._routes = app, routes
+    def __init__(self, app: ASGIApp, routes: _Routes, write_out: Callable[[], bool]) -> None:
+        self._app, self._routes, self._write_out = app, routes, write_out
+        self.outbox = Outbox(self.written)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope.get("root_path"):
@@ -268,7 +283,10 @@ class LeanPredict:
         """Whether a GET of this is for one prediction: `/predict/` and three names."""
         return target.startswith(b"/predict/") and target.partition(b"?")[0].count(b"/") == 4
 
-    async def answer(self, target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> tuple[int, bytes]:
+    async def answer(
+        self, target: bytes, headers: Iterable[tuple[bytes, bytes]], *, gathered: bool = False
+    ) -> tuple[int, bytes]:
+        """`gathered`: the log may not be written out yet. Before the answer leaves, call `written`."""
         path, _, query = target.partition(b"?")
         try:
             predictor, entity_name, entity_id = _names(path)
@@ -281,7 +299,16 @@ class LeanPredict:
         for name, value in headers:
             if name == b"x-request-id":
                 request_id = value.decode("latin-1")
-        return await self._routes.predict_one(predictor, entity_name, entity_id, given, request_id)
+        return await self._routes.predict_one(
+            predictor, entity_name, entity_id, given, request_id, gathered=gathered
+        )
+
+    def written(self) -> tuple[int, bytes] | None:
+        """Have the rows of gathered answers written; where they are refused, what is to be answered instead."""
+        if self._write_out():
+            return None
+        problem = store_failed("the log: its rows were refused")
+        return problem.status, orjson.dumps({"error": problem.code, "message": problem.message})
 
 
 def _names(path: bytes) -> list[str]:
@@ -302,6 +329,8 @@ def _asked(
     given: dict[str, Any],
     request_id: str | None,
     received_s: float,
+    *,
+    gathered: bool = False,
 ) -> Asked:
     if request_id is not None and not (
         1 <= len(request_id) <= REQUEST_ID_BYTES_MAX and request_id.isascii() and request_id.isprintable()
@@ -313,7 +342,7 @@ def _asked(
         unknown = sorted(given.keys() - known)
         if unknown:
             raise bad_request(f"{service.name} takes no {', '.join(unknown)}")
-    return Asked(entity, given, None if at is None else _instant(at), request_id, received_s)
+    return Asked(entity, given, None if at is None else _instant(at), request_id, received_s, None, gathered)
 
 
 def _instant(text: Any) -> int:

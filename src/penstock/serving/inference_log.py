@@ -108,15 +108,18 @@ class InferenceLog:
     def __init__(self, store: AsyncStore, *, retention_s: float | None = None, name: str = TABLE) -> None:
         self._store, self._retention_s, self.name = store, retention_s, name
 
-    async def add(self, inference: Inference, *, own_id: bool) -> dict[str, Any] | None:
-        """Write a row; where the caller's own id was used before, the row that it made, which tells the first answer."""
+    async def add(
+        self, inference: Inference, *, own_id: bool, gathered: bool = False
+    ) -> dict[str, Any] | None:
+        """Write a row; where the caller's own id was used before, the row that it made, which tells the first answer.
+        `gathered` as in AsyncStore.write: many rows are then written as one."""
         request: dict[str, Any] = {
             "TableName": self.name,
             "Item": inference.item(self._retention_s),
             "ConditionExpression": "attribute_not_exists(requestId)",
         }
         if not own_id:
-            await self._store.write("PutItem", request)
+            await self._store.write("PutItem", request, gathered=gathered)
             return None
         request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
         try:

@@ -56,6 +56,7 @@ class Asked(msgspec.Struct, frozen=True):
     inference_id: str | None = (
         None  # The caller's own name for it, as SageMaker has one; no key, and may repeat.
     )
+    gathered: bool = False  # Whoever asks has the log written out before the answer leaves.
 
     def canonical(self, predictor: str) -> str:
         """Equal for equal questions: what a repeated X-Request-Id is held against."""
@@ -114,7 +115,7 @@ class PredictorService:
             events=None if observed is None else observed.events,
             inference_id=asked.inference_id,
         )
-        first = await self._log(inference, own_id=asked.request_id is not None)
+        first = await self._log(inference, own_id=asked.request_id is not None, gathered=asked.gathered)
         if first is not None:
             return answer_of_row(first)
         self.watch.saw(inference)
@@ -242,9 +243,9 @@ class PredictorService:
         declared = self.declared.threshold
         return loaded.version.threshold if declared is None else declared
 
-    async def _log(self, inference: Inference, *, own_id: bool) -> dict[str, Any] | None:
+    async def _log(self, inference: Inference, *, own_id: bool, gathered: bool) -> dict[str, Any] | None:
         try:
-            return await self.log.add(inference, own_id=own_id)
+            return await self.log.add(inference, own_id=own_id, gathered=gathered)
         except ServiceError as error:
             # An answer that is not on record is not given.
             raise (no_table if is_missing(error) else store_failed)(f"the log: {error}") from error

@@ -6,16 +6,18 @@ once, and its answer is one write. Everything else is uvicorn's, by the routes o
 
 P1. Plain is a GET without a body for `/predict/PREDICTOR/ENTITY/ID`, of HTTP/1.1, on a connection that stays open and owes no
     answer. Of requests that arrive together on one connection only the first is: others have their turn in between.
-P2. A prediction that has to wait all the same (for a sync, a model, a tile) goes on as a request of uvicorn's, which then
+P2. Its answer leaves with all others of this turn of the loop, when their rows are in the log (outbox.py). Until then the
+    connection owes it, and what follows on it is uvicorn's, whose tasks begin after that.
+P3. A prediction that has to wait all the same (for a sync, a model, a tile) goes on as a request of uvicorn's, which then
     keeps the order of what follows on the connection, and sees when the caller goes away.
-P3. So does one that fails as no code expects: uvicorn tells of it in the log, and answers 500.
+P4. So does one that fails as no code expects: uvicorn tells of it in the log, and answers 500.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Coroutine, Generator
-from typing import Any, TypeAlias
+from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.config import Config
@@ -23,8 +25,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from penstock.serving.http import LeanPredict, PredictApi, send_json
-
-Answer: TypeAlias = tuple[int, bytes]
+from penstock.serving.outbox import Answer
 
 _UNUSUAL = frozenset({b"content-length", b"transfer-encoding", b"expect"})
 
@@ -42,7 +43,7 @@ class PredictionProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         # Not where another application stands around it: one that asks for a password, for instance.
         self._lean: LeanPredict | None = config.app.lean if isinstance(config.app, PredictApi) else None
-        self._is_plain = self._is_first = False
+        self._is_plain = self._is_first = self._owes = False
         self._common: list[tuple[bytes, bytes]] = []  # Headers of every answer, made anew each second,
         self._head = b""  # and these as they are sent.
 
@@ -64,11 +65,12 @@ class PredictionProtocol(HttpToolsProtocol):
             super().on_message_complete()
             return
         self._is_first = False
-        answering = self._lean.answer(self.url, self.headers)
+        answering = self._lean.answer(self.url, self.headers, gathered=True)
         try:
             waited_for = answering.send(None)
         except StopIteration as answered:
-            self._write(*answered.value)
+            self._owes = True
+            self._lean.outbox.put(self._send, *answered.value)
         except Exception as error:
             unexpected = error
 
@@ -77,34 +79,51 @@ class PredictionProtocol(HttpToolsProtocol):
 
             self._hand_over(failed())
         else:
-            self._hand_over(_rest(answering, waited_for))
+            self._hand_over(_rest(self._lean, answering, waited_for))
 
     def _is_plain_for(self, lean: LeanPredict) -> bool:
         """P1."""
-        parser, cycle = self.parser, self.cycle
+        parser = self.parser
         return (
             self._is_first
+            and not self._owes
             and lean.is_prediction(self.url)
             and parser.get_method() == b"GET"
             and parser.get_http_version() == "1.1"
             and parser.should_keep_alive()
             and not parser.should_upgrade()
-            and (cycle is None or cycle.response_complete)
+            and self._is_idle()
             and not self.flow.write_paused
             and _UNUSUAL.isdisjoint([name for name, _ in self.headers])
         )
 
-    def _write(self, status: int, body: bytes) -> None:
+    def _is_idle(self) -> bool:
+        """Whether no request is uvicorn's to answer."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def shutdown(self) -> None:
+        """uvicorn closes a connection that has no request of its own under way."""
+        if self._owes and self._lean is not None:
+            self._lean.outbox.flush()
+        super().shutdown()
+
+    def _send(self, status: int, body: bytes) -> None:
+        self._owes = False
+        if self.transport.is_closing():
+            return
         common = self.server_state.default_headers
         if common is not self._common:
             self._common = common
             lines = [b"%b: %b\r\n" % header for header in common]
             self._head = b"".join([*lines, b"content-type: application/json\r\ncontent-length: "])
         self.transport.write(b"%b%b%d\r\n\r\n%b" % (STATUS_LINE[status], self._head, len(body), body))
-        self.on_response_complete()
+        if self._is_idle():
+            self.on_response_complete()
+        else:
+            self.server_state.total_requests += 1  # What came behind it is under way, and sees to the rest.
 
     def _hand_over(self, answer: Awaitable[Answer]) -> None:
-        """P2, P3: what is left of it becomes a request of uvicorn's, whose application only waits for it."""
+        """P3, P4: what is left of it becomes a request of uvicorn's, whose application only waits for it."""
         everything, self.app = self.app, _answering(answer)
         super().on_headers_complete()
         self.app = everything
@@ -119,11 +138,14 @@ def _answering(answer: Awaitable[Answer]) -> Any:
     return typed
 
 
-async def _rest(coroutine: Coroutine[Any, Any, Answer], waited_for: asyncio.Future[Any] | None) -> Answer:
+async def _rest(
+    lean: LeanPredict, coroutine: Coroutine[Any, Any, Answer], waited_for: asyncio.Future[Any] | None
+) -> Answer:
     """Of a coroutine that was begun outside a task, and is at its first wait."""
     if waited_for is not None:
         await asyncio.wait([waited_for])
-    return await _Begun(coroutine)
+    answer = await _Begun(coroutine)
+    return lean.written() or answer
 
 
 class _Begun:

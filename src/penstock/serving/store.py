@@ -30,8 +30,12 @@ class AsyncStore(Protocol):
     async def pages(self, queries: Sequence[Mapping[str, Any]]) -> list[Page]:
         """Queries that are started together; their answers unparsed where they arrive so."""
 
-    async def write(self, action: str, request: Mapping[str, Any]) -> None:
-        """Returns when the write survives the death of this process; a power cut may still take it for a moment."""
+    async def write(self, action: str, request: Mapping[str, Any], *, gathered: bool = False) -> None:
+        """Returns when the write survives the death of this process; a power cut may still take it for a moment.
+        `gathered`: it may return before, and `write_out` is called before anybody is told."""
+
+    def write_out(self) -> bool:
+        """What was written so far survives the death of this process; False where it was refused."""
 
     def position(self) -> int | None: ...
 
@@ -43,7 +47,7 @@ class EndpointStore:
         self._start = endpoint.start
         self._position = position
         # A store may gather what is written until its sync; then this has it written at once.
-        self._write_out: Callable[[], bool] = getattr(endpoint, "write_out", _is_written)
+        self.write_out: Callable[[], bool] = getattr(endpoint, "write_out", _is_written)
 
     def position(self) -> int | None:
         return None if self._position is None else self._position()
@@ -59,7 +63,7 @@ class EndpointStore:
         started = [self._begin("Query", query) for query in queries]
         return [await reply.content() for reply in started]
 
-    async def write(self, action: str, request: Mapping[str, Any]) -> None:
+    async def write(self, action: str, request: Mapping[str, Any], *, gathered: bool = False) -> None:
         """`start` applies before it returns, and what is written out survives `kill -9`; only the sync is still to come.
 
         An error that is known at once (a full disk) is raised. A condition that fails shows after the sync: who writes under
@@ -67,7 +71,7 @@ class EndpointStore:
         """
         write = _Write()
         self._start(target_of(action), encode_request(request), write)
-        if not write.status and not self._write_out():
+        if not write.status and not gathered and not self.write_out():
             await write.end()  # It was refused, and the sync tells why.
         if write.status not in (0, 200):
             raise decode_error(write.status, write.body)
@@ -150,8 +154,11 @@ class ClientStore:
         asked = [loop.run_in_executor(self._executor, partial(query, **each)) for each in queries]
         return list(await asyncio.gather(*asked))
 
-    async def write(self, action: str, request: Mapping[str, Any]) -> None:
+    async def write(self, action: str, request: Mapping[str, Any], *, gathered: bool = False) -> None:
         await self._run(action, request)
+
+    def write_out(self) -> bool:
+        return True
 
     def _run(self, action: str, request: Mapping[str, Any]) -> asyncio.Future[Answer]:
         method = self._methods.get(action)

@@ -5,7 +5,9 @@ batches of a group share one record of the log, one system call, and one copy of
 sequence number, the counters of a table. Measured with 64 connections: a put costs a seventh less, with or without
 indexes.
 
-A1. What is gathered is read as if it were written: `get` looks here first, every other read has it written out before.
+A1. What is gathered is read as if it were written: `get` looks here first, and every other read that may meet it has it
+    written out before. Those of data keys share a space, their first four bytes (model/keys.py), or meet nothing of it:
+    so predictions, which read one table and write another, leave their rows gathered.
 A2. Batches are written out whole, in order, in one batch of the store below. So a crash still keeps a prefix (S3); it
     may only take more of what was never synced.
 A3. `seal` writes out, and what it meets belongs to the next `sync`: gathered batches that the store refused are gone,
@@ -28,6 +30,7 @@ BATCHES_MAX = (
     512  # Gathered before they are written out anyway: a bound on memory, and on how long writing out takes.
 )
 BYTES_MAX = 4 << 20
+_SPACE_BYTES = 4
 
 _Steps: TypeAlias = list[tuple[Family, bytes, bytes | None]]
 _ABSENT = b"\0absent"  # Told apart from every value by identity.
@@ -60,6 +63,7 @@ class GatheringStore:
         self._store = store
         self._get = store.get
         self._gathered: tuple[dict[bytes, bytes | None], ...] = tuple({} for _ in Family)
+        self._spaces: set[bytes] = set()  # Of the data that is gathered.
         self._count = self._bytes = 0
         self._refusal: PenstockError | None = None  # What writing out met since the last `seal`,
         self._sealed: PenstockError | None = None  # and what the next `sync` raises.
@@ -77,7 +81,7 @@ class GatheringStore:
     def scan(
         self, family: Family, lower: bytes, upper: bytes | None, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
-        self._write_out()
+        self._before_reading(family, lower, upper)
         return self._store.scan(family, lower, upper, reverse=reverse)
 
     def page(
@@ -90,7 +94,7 @@ class GatheringStore:
         count_max: int,
         bytes_max: int,
     ) -> tuple[list[bytes], bool]:
-        self._write_out()
+        self._before_reading(family, lower, upper)
         return self._store.page(
             family, lower, upper, reverse=reverse, count_max=count_max, bytes_max=bytes_max
         )
@@ -108,10 +112,12 @@ class GatheringStore:
         if batch.ranges:
             _write(self._store, batch.steps, batch.ranges)
             return
-        gathered = self._gathered
+        gathered, spaces, data = self._gathered, self._spaces, Family.DATA
         size = 0
         for family, key, value in batch.steps:
             gathered[family][key] = value
+            if family is data:
+                spaces.add(key[:_SPACE_BYTES])
             if value is not None:
                 size += len(value)
         self._count += 1
@@ -119,6 +125,14 @@ class GatheringStore:
         if self._count >= BATCHES_MAX or self._bytes >= BYTES_MAX:
             self._write_out()
             self._raise_refusal()
+
+    def _before_reading(self, family: Family, lower: bytes, upper: bytes | None) -> None:
+        """A1."""
+        if self._count:
+            space = lower[:_SPACE_BYTES]
+            apart = family is Family.DATA and upper is not None and upper[:_SPACE_BYTES] == space
+            if not apart or space in self._spaces:
+                self._write_out()
 
     def _raise_refusal(self) -> None:
         if self._refusal is not None:
@@ -135,6 +149,7 @@ class GatheringStore:
         # Only now: until it was written below, it has to be found here.
         for family in Family:
             self._gathered[family].clear()
+        self._spaces.clear()
         self._count = self._bytes = 0
         if self._refusal is not None:
             self.on_lost()

@@ -43,6 +43,34 @@ def write(store: GatheringStore, *pairs: tuple[bytes, bytes | None]) -> None:
     store.write(batch)
 
 
+# Why: A1. A read that may meet what is gathered has to see it, and one of another table must not cost a write.
+def test_a_read_writes_out_what_lies_in_its_space_and_nothing_else(
+    store: GatheringStore, below: FaultyStore
+) -> None:
+    write(store, (b"logs1", b"v"))
+    assert store.page(DATA, b"shop0", b"shop9", count_max=9, bytes_max=99) == ([], False)
+    assert list(store.scan(DATA, b"shop0", b"shop9")) == []
+    assert below.disk.batches == []
+    assert store.page(DATA, b"logs0", b"logs9", count_max=9, bytes_max=99) == ([b"v"], False)
+    assert len(below.disk.batches) == 1
+
+
+# Why: A1, at its edges: a range over several spaces, one without an end, another family, and a space after it was written out.
+@pytest.mark.parametrize(
+    ("family", "lower", "upper"),
+    [(DATA, b"a", b"z"), (DATA, b"logs0", None), (DATA, b"logr", b"logt"), (META, b"shop0", b"shop9")],
+)
+def test_a_read_that_may_meet_what_is_gathered_has_it_written_out(
+    family: Family, lower: bytes, upper: bytes | None, store: GatheringStore, below: FaultyStore
+) -> None:
+    write(store, (b"logs1", b"v"))
+    list(store.scan(family, lower, upper))
+    assert len(below.disk.batches) == 1
+    write(store, (b"next1", b"v"))
+    list(store.scan(DATA, b"logs0", b"logs9"))
+    assert len(below.disk.batches) == 1
+
+
 def sync_elsewhere(store: GatheringStore) -> None:
     thread = threading.Thread(target=store.sync)
     thread.start()
