@@ -68,8 +68,11 @@ def fill(data: Path) -> None:
 class NoLog:
     """In place of the inference log, to see what it adds."""
 
-    async def add(self, inference: Any, *, own_id: bool, gathered: bool = False) -> None:
+    async def add(self, inference: Any, *, own_id: bool) -> None:
         return None
+
+    def add_together(self, inferences: list[Any]) -> list[None]:
+        return [None] * len(inferences)
 
 
 def serve(data: Path) -> None:
@@ -99,6 +102,7 @@ def serve(data: Path) -> None:
             return Response(orjson.dumps(constant), media_type="application/json")
 
         unlogged = build_app(storefront(), store)
+        unlogged.state.serving.log = NoLog()
         for service in unlogged.state.serving.predictors.values():
             service.log = NoLog()
         tasks = []

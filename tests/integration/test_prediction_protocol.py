@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 from tests.shop import Shop
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from penstock.serving.outbox import Outbox
+from penstock.errors import ServiceError
 from penstock.serving.prediction_protocol import PredictionProtocol
 
 TURNS_MAX = 100_000
@@ -160,6 +160,7 @@ def test_of_requests_that_arrive_together_only_the_first_is_answered_at_once(sho
             protocol.connection_made(transport)
             protocol.data_received(ASK % (b"c1", b"") * 5)
             assert transport.answers == [], "its row is not in the log yet"
+            assert shop.api.lean.outbox is not None
             shop.api.lean.outbox.flush()
             at_once = b"".join(transport.answers).count(b"HTTP/1.1 200")
             for _ in range(TURNS_MAX):
@@ -177,9 +178,12 @@ def test_an_answer_whose_row_is_refused_is_a_refusal(shop: Shop) -> None:
     async def run() -> tuple[bytes, bytes]:
         async with served(shop.api, PredictionProtocol) as (_, port):
             await said(port, ASK % (b"c0", b"") + CLOSE)
-            shop.api.lean.outbox = Outbox(lambda: (503, b'{"error":"StoreFailed"}'))
+            log = shop.api.state.serving.log
+            log.add_together = lambda rows: [
+                ServiceError("InternalServerError", "full", status=500) for _ in rows
+            ]
             refused = await said(port, ASK % (b"c1", b"") + CLOSE)
-            shop.api.lean.outbox = Outbox(shop.api.lean.written)
+            del log.add_together
             return refused, await said(port, ASK % (b"c1", b"") + CLOSE)
 
     refused, after = uvloop.run(run())
@@ -212,9 +216,9 @@ def test_an_unexpected_error_is_a_500_and_is_logged(shop: Shop, capfd: pytest.Ca
 
     async def run() -> tuple[bytes, bytes]:
         async with served(shop.api, PredictionProtocol) as (_, port):
-            service.answer = broken
+            service.infer = broken
             failed = await said(port, ASK % (b"c1", b""))
-            del service.answer
+            del service.infer
             return failed, await said(port, ASK % (b"c1", b"") + CLOSE)
 
     failed, after = uvloop.run(run())

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote_to_bytes
 
+import msgspec
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.responses import Response, StreamingResponse
@@ -31,12 +32,11 @@ from penstock.serving.inference_log import REQUEST_ID_BYTES_MAX, InferenceLog
 from penstock.serving.json_bodies import json_object
 from penstock.serving.live_models import LiveModels
 from penstock.serving.openapi import ANSWER, CAMPAIGN, INVOCATION, PROBLEMS
-from penstock.serving.outbox import Outbox
-from penstock.serving.predict import Asked, PredictorService
+from penstock.serving.outbox import Answer, Outbox
+from penstock.serving.predict import Asked, PredictorService, Unlogged
 from penstock.serving.problems import (
     RequestProblem,
     bad_request,
-    store_failed,
     unknown_entity,
     unknown_predictor,
 )
@@ -107,7 +107,9 @@ def build_app(
     )
     api.state.serving = serving
     routes = _Routes(serving)
-    api.lean = LeanPredict(api.by_routes, routes, store.write_out)
+    api.lean = LeanPredict(
+        api.by_routes, routes, Outbox(routes.settle) if serving.log.adds_together else None
+    )
     add = api.add_api_route
     add(
         "/predict/{predictor}/{entity_name}/{entity_id}",
@@ -150,6 +152,14 @@ def build_app(
     return api
 
 
+class Owed(msgspec.Struct):
+    """An answer, and where it is not in the log yet, what is to be logged before it is told."""
+
+    answer: Answer
+    service: PredictorService | None = None
+    unlogged: Unlogged | None = None
+
+
 class _Routes:
     """The handlers. Each is a few lines of HTTP around Serving."""
 
@@ -169,18 +179,55 @@ class _Routes:
         entity_id: str,
         given: dict[str, Any],
         request_id: str | None,
+    ) -> Answer:
+        return (await self._one(predictor, entity_name, entity_id, given, request_id, at_once=True)).answer
+
+    async def infer_one(
+        self, predictor: str, entity_name: str, entity_id: str, given: dict[str, Any], request_id: str | None
+    ) -> Owed:
+        """As predict_one, but that `settle` logs it: only then it may be told."""
+        # A caller's own id may be one that was answered before: the store tells, after its sync.
+        at_once = request_id is not None
+        return await self._one(predictor, entity_name, entity_id, given, request_id, at_once=at_once)
+
+    async def _one(
+        self,
+        predictor: str,
+        entity_name: str,
+        entity_id: str,
+        given: dict[str, Any],
+        request_id: str | None,
         *,
-        gathered: bool = False,
-    ) -> tuple[int, bytes]:
+        at_once: bool,
+    ) -> Owed:
         received_s = time.perf_counter()
         try:
             service = self._serving.predictor(predictor)
             if entity_name != service.plan.entity_name:
                 raise unknown_entity(entity_name, service.plan.entity_name)
-            asked = _asked(service, entity_id, given, request_id, received_s, gathered=gathered)
-            return 200, orjson.dumps(await service.answer(asked))
+            asked = _asked(service, entity_id, given, request_id, received_s)
+            if at_once:
+                return Owed((200, orjson.dumps(await service.answer(asked))))
+            unlogged = await service.infer(asked)
+            return Owed((200, orjson.dumps(unlogged.body)), service, unlogged)
         except RequestProblem as problem:
-            return problem.status, self._problem_body(predictor, problem)
+            return Owed((problem.status, self._problem_body(predictor, problem)))
+
+    def settle(self, owed: Sequence[Owed]) -> list[Answer]:
+        """Log those that are not logged yet, all as one; the answers that may be told then."""
+        rows = [each.unlogged.row for each in owed if each.unlogged is not None]
+        errors = iter(self._serving.log.add_together(rows)) if rows else iter(())
+        return [each.answer if each.unlogged is None else self._settled(each, next(errors)) for each in owed]
+
+    def _settled(self, owed: Owed, error: ServiceError | None) -> Answer:
+        service, unlogged = owed.service, owed.unlogged
+        assert service is not None
+        assert unlogged is not None
+        if error is not None:
+            problem = service.log_problem(error)
+            return problem.status, self._problem_body(service.name, problem)
+        service.logged(unlogged)
+        return owed.answer
 
     async def post(self, predictor: str, by: str, value: str, request: Request) -> Response:
         received_s = time.perf_counter()
@@ -254,9 +301,9 @@ class LeanPredict:
     The documented route does the same work; requests that are not of the plainest form go there.
     """
 
-    def __init__(self, app: ASGIApp, routes: _Routes, write_out: Callable[[], bool]) -> None:
-        self._app, self._routes, self._write_out = app, routes, write_out
-        self.outbox = Outbox(self.written)
+    def __init__(self, app: ASGIApp, routes: _Routes, outbox: Outbox[Owed] | None) -> None:
+        """`outbox`: of answers that are logged together, where the log can."""
+        self._app, self._routes, self.outbox = app, routes, outbox
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope.get("root_path"):
@@ -283,15 +330,24 @@ class LeanPredict:
         """Whether a GET of this is for one prediction: `/predict/` and three names."""
         return target.startswith(b"/predict/") and target.partition(b"?")[0].count(b"/") == 4
 
-    async def answer(
-        self, target: bytes, headers: Iterable[tuple[bytes, bytes]], *, gathered: bool = False
-    ) -> tuple[int, bytes]:
-        """`gathered`: the log may not be written out yet. Before the answer leaves, call `written`."""
+    async def answer(self, target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> Answer:
+        asked = self._asked(target, headers)
+        return (400, _NOT_UTF8) if asked is None else await self._routes.predict_one(*asked)
+
+    async def infer(self, target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> Owed:
+        """As `answer`, but that `settle` logs it: only then it may be told."""
+        asked = self._asked(target, headers)
+        return Owed((400, _NOT_UTF8)) if asked is None else await self._routes.infer_one(*asked)
+
+    def _asked(
+        self, target: bytes, headers: Iterable[tuple[bytes, bytes]]
+    ) -> tuple[str, str, str, dict[str, Any], str | None] | None:
+        """Predictor, entity, its id, values and the caller's own id; None where the path is no text."""
         path, _, query = target.partition(b"?")
         try:
             predictor, entity_name, entity_id = _names(path)
         except UnicodeDecodeError:
-            return 400, _NOT_UTF8
+            return None
         given: dict[str, Any] = (
             dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)) if query else {}
         )
@@ -299,16 +355,7 @@ class LeanPredict:
         for name, value in headers:
             if name == b"x-request-id":
                 request_id = value.decode("latin-1")
-        return await self._routes.predict_one(
-            predictor, entity_name, entity_id, given, request_id, gathered=gathered
-        )
-
-    def written(self) -> tuple[int, bytes] | None:
-        """Have the rows of gathered answers written; where they are refused, what is to be answered instead."""
-        if self._write_out():
-            return None
-        problem = store_failed("the log: its rows were refused")
-        return problem.status, orjson.dumps({"error": problem.code, "message": problem.message})
+        return predictor, entity_name, entity_id, given, request_id
 
 
 def _names(path: bytes) -> list[str]:
@@ -329,8 +376,6 @@ def _asked(
     given: dict[str, Any],
     request_id: str | None,
     received_s: float,
-    *,
-    gathered: bool = False,
 ) -> Asked:
     if request_id is not None and not (
         1 <= len(request_id) <= REQUEST_ID_BYTES_MAX and request_id.isascii() and request_id.isprintable()
@@ -342,7 +387,7 @@ def _asked(
         unknown = sorted(given.keys() - known)
         if unknown:
             raise bad_request(f"{service.name} takes no {', '.join(unknown)}")
-    return Asked(entity, given, None if at is None else _instant(at), request_id, received_s, None, gathered)
+    return Asked(entity, given, None if at is None else _instant(at), request_id, received_s)
 
 
 def _instant(text: Any) -> int:

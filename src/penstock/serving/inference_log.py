@@ -26,7 +26,7 @@ L2. It is written before the answer leaves, and survives `kill -9` from then on.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -108,18 +108,20 @@ class InferenceLog:
     def __init__(self, store: AsyncStore, *, retention_s: float | None = None, name: str = TABLE) -> None:
         self._store, self._retention_s, self.name = store, retention_s, name
 
-    async def add(
-        self, inference: Inference, *, own_id: bool, gathered: bool = False
-    ) -> dict[str, Any] | None:
-        """Write a row; where the caller's own id was used before, the row that it made, which tells the first answer.
-        `gathered` as in AsyncStore.write: many rows are then written as one."""
-        request: dict[str, Any] = {
-            "TableName": self.name,
-            "Item": inference.item(self._retention_s),
-            "ConditionExpression": "attribute_not_exists(requestId)",
-        }
+    @property
+    def adds_together(self) -> bool:
+        return self._store.write_together is not None
+
+    def add_together(self, inferences: Sequence[Inference]) -> list[ServiceError | None]:
+        """Write rows under fresh ids, all as one, without waiting; where `adds_together`. The error of each, or None."""
+        assert self._store.write_together is not None
+        return self._store.write_together("PutItem", [self._put(inference) for inference in inferences])
+
+    async def add(self, inference: Inference, *, own_id: bool) -> dict[str, Any] | None:
+        """Write a row; where the caller's own id was used before, the row that it made, which tells the first answer."""
+        request = self._put(inference)
         if not own_id:
-            await self._store.write("PutItem", request, gathered=gathered)
+            await self._store.write("PutItem", request)
             return None
         request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
         try:
@@ -129,6 +131,13 @@ class InferenceLog:
                 raise
             return await self._first(inference, error)
         return None
+
+    def _put(self, inference: Inference) -> dict[str, Any]:
+        return {
+            "TableName": self.name,
+            "Item": inference.item(self._retention_s),
+            "ConditionExpression": "attribute_not_exists(requestId)",
+        }
 
     async def _first(self, inference: Inference, error: ServiceError) -> dict[str, Any]:
         item: dict[str, Any] | None = error.extra.get("Item")

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import math
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -56,12 +56,19 @@ class Asked(msgspec.Struct, frozen=True):
     inference_id: str | None = (
         None  # The caller's own name for it, as SageMaker has one; no key, and may repeat.
     )
-    gathered: bool = False  # Whoever asks has the log written out before the answer leaves.
 
     def canonical(self, predictor: str) -> str:
         """Equal for equal questions: what a repeated X-Request-Id is held against."""
         question = {"predictor": predictor, "entity": self.entity, "given": self.given, "at": self.at_us}
         return orjson.dumps(question, option=orjson.OPT_SORT_KEYS).decode()
+
+
+class Unlogged(msgspec.Struct):
+    """An answer whose row is not in the log yet: nobody is told of it before."""
+
+    body: dict[str, Any]
+    row: Inference
+    chosen: Loaded
 
 
 class PredictorService:
@@ -89,6 +96,25 @@ class PredictorService:
         self._shadows: set[asyncio.Task[None]] = set()
 
     async def answer(self, asked: Asked) -> dict[str, Any]:
+        unlogged = await self.infer(asked)
+        first = await self._log(unlogged.row, own_id=asked.request_id is not None)
+        if first is not None:
+            return answer_of_row(first)
+        self.watch.saw(unlogged.row)
+        await self._shadow(unlogged)
+        return unlogged.body
+
+    def logged(self, unlogged: Unlogged) -> None:
+        """To be called by whoever logged it other than `answer` does."""
+        self.watch.saw(unlogged.row)
+        if self.declared.challenger is not None:
+            self._beside(self._shadow(unlogged))
+
+    def log_problem(self, error: ServiceError) -> RequestProblem:
+        """An answer that is not on record is not given."""
+        return (no_table if is_missing(error) else store_failed)(f"the log: {error}")
+
+    async def infer(self, asked: Asked) -> Unlogged:
         now_us = self._now_us()
         at_us = now_us if asked.at_us is None else asked.at_us
         if asked.entity is not None and self.plan.entity_type == "N":
@@ -115,12 +141,7 @@ class PredictorService:
             events=None if observed is None else observed.events,
             inference_id=asked.inference_id,
         )
-        first = await self._log(inference, own_id=asked.request_id is not None, gathered=asked.gathered)
-        if first is not None:
-            return answer_of_row(first)
-        self.watch.saw(inference)
-        await self._shadow(asked, inference, chosen)
-        return self._body(inference, observed)
+        return Unlogged(self._body(inference, observed), inference, chosen)
 
     def _known_at(self, before: int | None, observed: Observed | None) -> int | None:
         """The position of the features: that of the first round of reads, unless a later round may have seen more."""
@@ -243,30 +264,32 @@ class PredictorService:
         declared = self.declared.threshold
         return loaded.version.threshold if declared is None else declared
 
-    async def _log(self, inference: Inference, *, own_id: bool, gathered: bool) -> dict[str, Any] | None:
+    async def _log(self, inference: Inference, *, own_id: bool) -> dict[str, Any] | None:
         try:
-            return await self.log.add(inference, own_id=own_id, gathered=gathered)
+            return await self.log.add(inference, own_id=own_id)
         except ServiceError as error:
-            # An answer that is not on record is not given.
-            raise (no_table if is_missing(error) else store_failed)(f"the log: {error}") from error
+            raise self.log_problem(error) from error
 
-    async def _shadow(self, asked: Asked, champion: Inference, chosen: Loaded) -> None:
+    async def _shadow(self, unlogged: Unlogged) -> None:
         """What the challenger would have said, on record and not returned. Its failure is not the caller's."""
         name = self.declared.challenger
         if name is None or self.declared.challenger_share > 0:
             return
         challenger = await self.models.find(name)
-        if challenger is None or challenger.version.number == chosen.version.number:
+        if challenger is None or challenger.version.number == unlogged.chosen.version.number:
             return
         if challenger.model is not None:
-            await self._ask_challenger(challenger, champion)
+            await self._ask_challenger(challenger, unlogged.row)
         elif len(self._shadows) < SHADOWS_MAX:
             # Another process runs it, and takes its time: the caller does not wait for what it is not told.
-            shadow = asyncio.get_running_loop().create_task(self._ask_challenger(challenger, champion))
-            self._shadows.add(shadow)
-            shadow.add_done_callback(self._shadows.discard)
+            self._beside(self._ask_challenger(challenger, unlogged.row))
         else:
             self.watch.challenger_failed(self.name, "too many of its predictions are under way")
+
+    def _beside(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._shadows.add(task)
+        task.add_done_callback(self._shadows.discard)
 
     async def _ask_challenger(self, challenger: Loaded, champion: Inference) -> None:
         try:
@@ -333,4 +356,4 @@ def answer_of_row(item: Mapping[str, Any]) -> dict[str, Any]:
     return body
 
 
-__all__ = ["CHAMPION", "Asked", "PredictorService", "answer_of_row", "is_canary", "numbers"]
+__all__ = ["CHAMPION", "Asked", "PredictorService", "Unlogged", "answer_of_row", "is_canary", "numbers"]

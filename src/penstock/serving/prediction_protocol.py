@@ -24,8 +24,8 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from penstock.serving.http import LeanPredict, PredictApi, send_json
-from penstock.serving.outbox import Answer
+from penstock.serving.http import LeanPredict, Owed, PredictApi, send_json
+from penstock.serving.outbox import Answer, Outbox
 
 _UNUSUAL = frozenset({b"content-length", b"transfer-encoding", b"expect"})
 
@@ -43,6 +43,7 @@ class PredictionProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         # Not where another application stands around it: one that asks for a password, for instance.
         self._lean: LeanPredict | None = config.app.lean if isinstance(config.app, PredictApi) else None
+        self._outbox = None if self._lean is None else self._lean.outbox
         self._is_plain = self._is_first = self._owes = False
         self._common: list[tuple[bytes, bytes]] = []  # Headers of every answer, made anew each second,
         self._head = b""  # and these as they are sent.
@@ -52,7 +53,9 @@ class PredictionProtocol(HttpToolsProtocol):
         super().data_received(data)
 
     def on_headers_complete(self) -> None:
-        self._is_plain = self._lean is not None and self._is_plain_for(self._lean)
+        self._is_plain = (
+            self._lean is not None and self._outbox is not None and self._is_plain_for(self._lean)
+        )
         if not self._is_plain:
             super().on_headers_complete()
 
@@ -61,16 +64,16 @@ class PredictionProtocol(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if not self._is_plain or self._lean is None:
+        if not self._is_plain or self._lean is None or self._outbox is None:
             super().on_message_complete()
             return
         self._is_first = False
-        answering = self._lean.answer(self.url, self.headers, gathered=True)
+        answering = self._lean.infer(self.url, self.headers)
         try:
             waited_for = answering.send(None)
         except StopIteration as answered:
             self._owes = True
-            self._lean.outbox.put(self._send, *answered.value)
+            self._outbox.put(self._send, answered.value)
         except Exception as error:
             unexpected = error
 
@@ -79,7 +82,7 @@ class PredictionProtocol(HttpToolsProtocol):
 
             self._hand_over(failed())
         else:
-            self._hand_over(_rest(self._lean, answering, waited_for))
+            self._hand_over(_rest(self._outbox, answering, waited_for))
 
     def _is_plain_for(self, lean: LeanPredict) -> bool:
         """P1."""
@@ -103,8 +106,8 @@ class PredictionProtocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """uvicorn closes a connection that has no request of its own under way."""
-        if self._owes and self._lean is not None:
-            self._lean.outbox.flush()
+        if self._owes and self._outbox is not None:
+            self._outbox.flush()
         super().shutdown()
 
     def _send(self, status: int, body: bytes) -> None:
@@ -139,22 +142,22 @@ def _answering(answer: Awaitable[Answer]) -> Any:
 
 
 async def _rest(
-    lean: LeanPredict, coroutine: Coroutine[Any, Any, Answer], waited_for: asyncio.Future[Any] | None
+    outbox: Outbox[Owed], coroutine: Coroutine[Any, Any, Owed], waited_for: asyncio.Future[Any] | None
 ) -> Answer:
     """Of a coroutine that was begun outside a task, and is at its first wait."""
     if waited_for is not None:
         await asyncio.wait([waited_for])
-    answer = await _Begun(coroutine)
-    return lean.written() or answer
+    [answer] = outbox.settle([await _Begun(coroutine)])
+    return answer
 
 
 class _Begun:
     """`await` itself refuses a coroutine that has begun."""
 
-    def __init__(self, coroutine: Coroutine[Any, Any, Answer]) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, Owed]) -> None:
         self._coroutine = coroutine
 
-    def __await__(self) -> Generator[Any, Any, Answer]:
+    def __await__(self) -> Generator[Any, Any, Owed]:
         return self._coroutine.__await__()
 
 

@@ -19,6 +19,7 @@ from penstock.ports import Endpoint, Patient
 from penstock.wire.codec import decode_answer, decode_error, encode_request, target_of
 
 Answer: TypeAlias = dict[str, Any]
+Together: TypeAlias = Callable[[str, Sequence[Mapping[str, Any]]], list[ServiceError | None]]
 
 
 class AsyncStore(Protocol):
@@ -30,12 +31,12 @@ class AsyncStore(Protocol):
     async def pages(self, queries: Sequence[Mapping[str, Any]]) -> list[Page]:
         """Queries that are started together; their answers unparsed where they arrive so."""
 
-    async def write(self, action: str, request: Mapping[str, Any], *, gathered: bool = False) -> None:
-        """Returns when the write survives the death of this process; a power cut may still take it for a moment.
-        `gathered`: it may return before, and `write_out` is called before anybody is told."""
+    async def write(self, action: str, request: Mapping[str, Any]) -> None:
+        """Returns when the write survives the death of this process; a power cut may still take it for a moment."""
 
-    def write_out(self) -> bool:
-        """What was written so far survives the death of this process; False where it was refused."""
+    @property
+    def write_together(self) -> Together | None:
+        """`write` of many at once, without waiting, where the store can: the error of each, or None."""
 
     def position(self) -> int | None: ...
 
@@ -47,7 +48,7 @@ class EndpointStore:
         self._start = endpoint.start
         self._position = position
         # A store may gather what is written until its sync; then this has it written at once.
-        self.write_out: Callable[[], bool] = getattr(endpoint, "write_out", _is_written)
+        self._write_out: Callable[[], bool] = getattr(endpoint, "write_out", _is_written)
 
     def position(self) -> int | None:
         return None if self._position is None else self._position()
@@ -63,15 +64,40 @@ class EndpointStore:
         started = [self._begin("Query", query) for query in queries]
         return [await reply.content() for reply in started]
 
-    async def write(self, action: str, request: Mapping[str, Any], *, gathered: bool = False) -> None:
+    @property
+    def write_together(self) -> Together:
+        return self._write_together
+
+    def _write_together(
+        self, action: str, requests: Sequence[Mapping[str, Any]]
+    ) -> list[ServiceError | None]:
+        """As `write`, and as one batch of the store where it gathers."""
+        writes = [self._begin_write(action, request) for request in requests]
+        is_written = self._write_out()
+        told: list[ServiceError | None] = []
+        for write in writes:
+            if write.status not in (0, 200):
+                told.append(decode_error(write.status, write.body))
+            elif not write.status and not is_written:
+                told.append(ServiceError("InternalServerError", "the store refused it", status=500))
+            else:
+                write.is_answered = True
+                told.append(None)
+        return told
+
+    def _begin_write(self, action: str, request: Mapping[str, Any]) -> _Write:
+        write = _Write()
+        self._start(target_of(action), encode_request(request), write)
+        return write
+
+    async def write(self, action: str, request: Mapping[str, Any]) -> None:
         """`start` applies before it returns, and what is written out survives `kill -9`; only the sync is still to come.
 
         An error that is known at once (a full disk) is raised. A condition that fails shows after the sync: who writes under
         a condition that may fail uses `call`.
         """
-        write = _Write()
-        self._start(target_of(action), encode_request(request), write)
-        if not write.status and not gathered and not self.write_out():
+        write = self._begin_write(action, request)
+        if not write.status and not self._write_out():
             await write.end()  # It was refused, and the sync tells why.
         if write.status not in (0, 200):
             raise decode_error(write.status, write.body)
@@ -154,11 +180,12 @@ class ClientStore:
         asked = [loop.run_in_executor(self._executor, partial(query, **each)) for each in queries]
         return list(await asyncio.gather(*asked))
 
-    async def write(self, action: str, request: Mapping[str, Any], *, gathered: bool = False) -> None:
+    async def write(self, action: str, request: Mapping[str, Any]) -> None:
         await self._run(action, request)
 
-    def write_out(self) -> bool:
-        return True
+    @property
+    def write_together(self) -> None:
+        return None
 
     def _run(self, action: str, request: Mapping[str, Any]) -> asyncio.Future[Answer]:
         method = self._methods.get(action)

@@ -1,8 +1,9 @@
-"""Answers that leave together: after their rows, in their order, with one write."""
+"""Answers that leave together: after they are settled, in their order, settled once."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from penstock.serving.outbox import Answer, Outbox
 
@@ -10,26 +11,23 @@ from penstock.serving.outbox import Answer, Outbox
 class Wire:
     """What happened, in its order."""
 
-    def __init__(self, refusal: Answer | None = None) -> None:
+    def __init__(self) -> None:
         self.events: list[str] = []
-        self.refusal = refusal
-        self.outbox = Outbox(self.written)
+        self.outbox = Outbox(self.settle)
 
-    def written(self) -> Answer | None:
-        self.events.append("written")
-        return self.refusal
+    def settle(self, owed: Sequence[str]) -> list[Answer]:
+        self.events.append(f"settled {' '.join(owed)}")
+        return [(503, b"no") if name == "refused" else (200, b"yes") for name in owed]
 
     def put(self, name: str) -> None:
-        self.outbox.put(
-            lambda status, body: self.events.append(f"{name} {status} {body.decode()}"), 200, b"yes"
-        )
+        self.outbox.put(lambda status, body: self.events.append(f"{name} {status} {body.decode()}"), name)
 
 
 # Why: O1. An answer that leaves before its row is one that `kill -9` makes a lie.
-def test_rows_are_written_once_before_the_answers_of_a_turn_leave() -> None:
+def test_the_answers_of_a_turn_are_settled_together_before_they_leave() -> None:
     async def run() -> list[str]:
         wire = Wire()
-        for name in ("a", "b", "c"):
+        for name in ("a", "refused", "c"):
             wire.put(name)
         assert wire.events == []
         await asyncio.sleep(0)
@@ -37,23 +35,12 @@ def test_rows_are_written_once_before_the_answers_of_a_turn_leave() -> None:
         await asyncio.sleep(0)
         return wire.events
 
-    assert asyncio.run(run()) == ["written", "a 200 yes", "b 200 yes", "c 200 yes", "written", "d 200 yes"]
-
-
-# Why: O1. What the store refused is told to each of them.
-def test_refused_rows_make_refusals_of_their_answers() -> None:
-    async def run() -> list[str]:
-        wire = Wire((503, b"no"))
-        wire.put("a")
-        wire.put("b")
-        await asyncio.sleep(0)
-        return wire.events
-
-    assert asyncio.run(run()) == ["written", "a 503 no", "b 503 no"]
+    told = ["settled a refused c", "a 200 yes", "refused 503 no", "c 200 yes", "settled d", "d 200 yes"]
+    assert asyncio.run(run()) == told
 
 
 # Why: a server that stops flushes by itself, and the turn of the loop that comes then has nothing left to do.
-def test_flushing_twice_writes_and_sends_once() -> None:
+def test_flushing_twice_settles_and_sends_once() -> None:
     async def run() -> list[str]:
         wire = Wire()
         wire.put("a")
@@ -61,4 +48,4 @@ def test_flushing_twice_writes_and_sends_once() -> None:
         await asyncio.sleep(0)
         return wire.events
 
-    assert asyncio.run(run()) == ["written", "a 200 yes"]
+    assert asyncio.run(run()) == ["settled a", "a 200 yes"]
