@@ -137,18 +137,20 @@ class Sent(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.answers: list[bytes] = []
+        self.closed = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.answers.append(bytes(data))
 
     def is_closing(self) -> bool:
-        return False
+        return self.closed
 
     def pause_reading(self) -> None: ...
 
     def resume_reading(self) -> None: ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        self.closed = True
 
 
 # Why: P1. One caller's thousand requests in one packet must not hold up everybody else's.
@@ -160,6 +162,7 @@ def test_of_requests_that_arrive_together_only_the_first_is_answered_at_once(sho
             protocol.connection_made(transport)
             protocol.data_received(ASK % (b"c1", b"") * 5)
             assert transport.answers == [], "its row is not in the log yet"
+            assert not server.server_state.tasks, "those behind it are queued"
             assert shop.api.lean.outbox is not None
             shop.api.lean.outbox.flush()
             at_once = b"".join(transport.answers).count(b"HTTP/1.1 200")
@@ -192,7 +195,7 @@ def test_an_answer_whose_row_is_refused_is_a_refusal(shop: Shop) -> None:
     assert after.startswith(b"HTTP/1.1 200 ")
 
 
-# Why: uvicorn closes what it takes for idle when it stops, and a prediction that is computed is owed.
+# Why: P2. uvicorn closes what it takes for idle when it stops, and a prediction under way is owed.
 def test_a_server_that_stops_sends_what_it_owes(shop: Shop) -> None:
     async def run() -> bytes:
         async with served(shop.api, PredictionProtocol) as (server, port):
@@ -201,17 +204,23 @@ def test_a_server_that_stops_sends_what_it_owes(shop: Shop) -> None:
             protocol.connection_made(transport)
             protocol.data_received(ASK % (b"c1", b""))
             protocol.shutdown()
+            assert not transport.closed
+            assert shop.api.lean.outbox is not None
+            shop.api.lean.outbox.flush()
+            assert transport.closed
             protocol.connection_lost(None)
             return b"".join(transport.answers)
 
-    assert uvloop.run(run()).startswith(b"HTTP/1.1 200 ")
+    answer = uvloop.run(run())
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"\r\nconnection: close\r\n" in answer
 
 
 # Why: P4. What nobody expected is a 500 with a line in the log; the connection and the next request live on.
 def test_an_unexpected_error_is_a_500_and_is_logged(shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
     service = shop.api.state.serving.predictors["will_buy"]
 
-    async def broken(asked: object) -> dict[str, object]:
+    async def broken(asked: object, *, in_turn: bool) -> None:
         raise RuntimeError("a bug of ours")
 
     async def run() -> tuple[bytes, bytes]:

@@ -208,7 +208,7 @@ class _Routes:
             asked = _asked(service, entity_id, given, request_id, received_s)
             if at_once:
                 return Owed((200, orjson.dumps(await service.answer(asked))))
-            unlogged = await service.infer(asked)
+            unlogged = await service.infer(asked, in_turn=True)
             return Owed((200, orjson.dumps(unlogged.body)), service, unlogged)
         except RequestProblem as problem:
             return Owed((problem.status, self._problem_body(predictor, problem)))

@@ -26,6 +26,7 @@ from penstock.serving.inference_log import (
     RequestIds,
 )
 from penstock.serving.live_models import LiveModels, Loaded
+from penstock.serving.outbox import Others
 from penstock.serving.problems import (
     RequestProblem,
     bad_request,
@@ -114,7 +115,8 @@ class PredictorService:
         """An answer that is not on record is not given."""
         return (no_table if is_missing(error) else store_failed)(f"the log: {error}")
 
-    async def infer(self, asked: Asked) -> Unlogged:
+    async def infer(self, asked: Asked, *, in_turn: bool = False) -> Unlogged:
+        """`in_turn`: once its events are read, others of its turn go first (outbox.py)."""
         now_us = self._now_us()
         at_us = now_us if asked.at_us is None else asked.at_us
         if asked.entity is not None and self.plan.entity_type == "N":
@@ -122,7 +124,7 @@ class PredictorService:
             asked = msgspec.structs.replace(asked, entity=self._key(asked.entity)["N"])
         chosen = await self._chosen(asked.entity)
         position = self._store.position()
-        values, observed = await self._values(asked, at_us)
+        values, observed = await self._values(asked, at_us, self._read_in_turn if in_turn else None)
         chosen, prediction = await self._predict_or_champion(chosen, values)
         inference = Inference(
             request_id=asked.request_id or self._request_ids.fresh(),
@@ -171,14 +173,21 @@ class PredictorService:
                 return challenger
         return await self.models.get(declared.model)
 
-    async def _values(self, asked: Asked, at_us: int) -> tuple[Values, Observed | None]:
+    async def _read_in_turn(self, requests: Sequence[Mapping[str, Any]]) -> list[Page]:
+        pages = await self._store.pages(requests)
+        await Others()
+        return pages
+
+    async def _values(
+        self, asked: Asked, at_us: int, pages: Pages | None = None
+    ) -> tuple[Values, Observed | None]:
         if asked.entity is None:
             return self._given_features(asked.given), None
         try:
             given = request_values(self.plan, numbers(asked.given))
         except UsageError as error:
             raise missing_values(str(error)) from error
-        observed = await self.observe(asked.entity, at_us)
+        observed = await self.observe(asked.entity, at_us, pages)
         values = assemble(self.plan, observed.measured, given)
         if self.plan.has_python:
             values = await self.python.transform(self.plan, values)

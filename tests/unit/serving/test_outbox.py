@@ -1,4 +1,4 @@
-"""Answers that leave together: after they are settled, in their order, settled once."""
+"""Predictions in step: none goes on before all have read, none is told before all are settled."""
 
 from __future__ import annotations
 
@@ -19,12 +19,32 @@ class Wire:
         self.events.append(f"settled {' '.join(owed)}")
         return [(503, b"no") if name == "refused" else (200, b"yes") for name in owed]
 
-    def put(self, name: str) -> None:
-        self.outbox.put(lambda status, body: self.events.append(f"{name} {status} {body.decode()}"), name)
+    def put(self, name: str, *, steps: int = 1, leaves: bool = False) -> None:
+        self.outbox.put(Going(self, name, steps, leaves))
+
+
+class Going:
+    """A prediction that has `steps` to go, or leaves the turn after them."""
+
+    def __init__(self, wire: Wire, name: str, steps: int, leaves: bool) -> None:
+        self._wire, self._name, self._steps, self._leaves = wire, name, steps, leaves
+        self.owed: str | None = None if steps else name
+
+    def go_on(self) -> bool:
+        self._wire.events.append(f"{self._name} goes on")
+        self._steps -= 1
+        if self._leaves:
+            return False
+        if not self._steps:
+            self.owed = self._name
+        return True
+
+    def send(self, status: int, body: bytes) -> None:
+        self._wire.events.append(f"{self._name} {status} {body.decode()}")
 
 
 # Why: O1. An answer that leaves before its row is one that `kill -9` makes a lie.
-def test_the_answers_of_a_turn_are_settled_together_before_they_leave() -> None:
+def test_the_predictions_of_a_turn_go_in_step() -> None:
     async def run() -> list[str]:
         wire = Wire()
         for name in ("a", "refused", "c"):
@@ -35,17 +55,31 @@ def test_the_answers_of_a_turn_are_settled_together_before_they_leave() -> None:
         await asyncio.sleep(0)
         return wire.events
 
-    told = ["settled a refused c", "a 200 yes", "refused 503 no", "c 200 yes", "settled d", "d 200 yes"]
-    assert asyncio.run(run()) == told
+    together = ["a goes on", "refused goes on", "c goes on", "settled a refused c"]
+    told = ["a 200 yes", "refused 503 no", "c 200 yes"]
+    assert asyncio.run(run()) == [*together, *told, "d goes on", "settled d", "d 200 yes"]
 
 
-# Why: a server that stops flushes by itself, and the turn of the loop that comes then has nothing left to do.
-def test_flushing_twice_settles_and_sends_once() -> None:
+# Why: O2. One may be done already, one have two rounds to read, and one have to wait; the others are not kept.
+def test_who_waits_leaves_the_turn_and_who_has_further_to_go_goes_there() -> None:
     async def run() -> list[str]:
         wire = Wire()
-        wire.put("a")
-        wire.outbox.flush()
+        wire.put("done", steps=0)
+        wire.put("waits", leaves=True)
+        wire.put("far", steps=2)
         await asyncio.sleep(0)
         return wire.events
 
-    assert asyncio.run(run()) == ["settled a", "a 200 yes"]
+    gone = ["waits goes on", "far goes on", "far goes on"]
+    assert asyncio.run(run()) == [*gone, "settled done far", "done 200 yes", "far 200 yes"]
+
+
+# Why: a turn in which all had to wait has nothing to settle.
+def test_nothing_is_settled_where_all_left() -> None:
+    async def run() -> list[str]:
+        wire = Wire()
+        wire.put("waits", leaves=True)
+        await asyncio.sleep(0)
+        return wire.events
+
+    assert asyncio.run(run()) == ["waits goes on"]
