@@ -14,6 +14,7 @@ import uvicorn
 import uvloop
 from starlette.types import ASGIApp
 from tests.shop import Shop
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 GET = b"GET /predict/will_buy/customer/c001 HTTP/1.1\r\nHost: x\r\n\r\n"
 POST = b"POST /predict/will_buy/category/jewelry HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
@@ -21,8 +22,10 @@ TURNS_MAX = 100_000  # Of the loop, before a test gives up waiting.
 
 
 @asynccontextmanager
-async def served(app: ASGIApp) -> AsyncIterator[tuple[uvicorn.Server, int]]:
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="off"))
+async def served(
+    app: ASGIApp, protocol: type[HttpToolsProtocol] = HttpToolsProtocol
+) -> AsyncIterator[tuple[uvicorn.Server, int]]:
+    server = uvicorn.Server(uvicorn.Config(app, port=0, http=protocol, log_level="error", lifespan="off"))
     serving = asyncio.create_task(server.serve())
     try:
         await until(server, lambda: server.started)

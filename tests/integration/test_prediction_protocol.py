@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
-import uvicorn
 import uvloop
 from starlette.types import ASGIApp
+from tests.integration.test_predict_sockets import served, until
 from tests.shop import Shop
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from penstock.errors import ServiceError
 from penstock.serving.prediction_protocol import PredictionProtocol
 
-TURNS_MAX = 100_000
 ASK = b"GET /predict/will_buy/customer/%b HTTP/1.1\r\nHost: x\r\n%b\r\n"
 CLOSE = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 # What differs from one answer to the next; the length does with the digits of the latency.
@@ -34,23 +31,6 @@ def shop() -> Shop:
     shop.buy("a/b", "p", "3", days_ago=1)
     shop.add_model()
     return shop
-
-
-@asynccontextmanager
-async def served(
-    app: ASGIApp, protocol: type[HttpToolsProtocol]
-) -> AsyncIterator[tuple[uvicorn.Server, int]]:
-    server = uvicorn.Server(uvicorn.Config(app, port=0, http=protocol, log_level="error", lifespan="off"))
-    serving = asyncio.create_task(server.serve())
-    try:
-        for _ in range(TURNS_MAX):
-            if server.started:
-                break
-            await asyncio.sleep(0)
-        yield server, server.servers[0].sockets[0].getsockname()[1]
-    finally:
-        server.should_exit = True
-        await serving
 
 
 async def said(port: int, sent: bytes) -> bytes:
@@ -166,10 +146,7 @@ def test_of_requests_that_arrive_together_only_the_first_is_answered_at_once(sho
             assert shop.api.lean.outbox is not None
             shop.api.lean.outbox.flush()
             at_once = b"".join(transport.answers).count(b"HTTP/1.1 200")
-            for _ in range(TURNS_MAX):
-                if not server.server_state.tasks:
-                    break
-                await asyncio.sleep(0)
+            await until(server, lambda: not server.server_state.tasks)
             protocol.connection_lost(None)
             return at_once, b"".join(transport.answers).count(b"HTTP/1.1 200")
 
@@ -245,10 +222,7 @@ def test_a_caller_that_goes_away_leaves_no_task(shop: Shop) -> None:
             writer.write(ASK % (b"c1", b"X-Request-Id: gone\r\n"))
             writer.write_eof()
             writer.transport.abort()
-            for _ in range(TURNS_MAX):
-                if not server.server_state.connections and not server.server_state.tasks:
-                    return
-                await asyncio.sleep(0)
-            raise AssertionError(f"left behind: {server.server_state.tasks}")
+            state = server.server_state
+            await until(server, lambda: not state.connections and not state.tasks)
 
     uvloop.run(run())

@@ -64,13 +64,7 @@ class EndpointStore:
         started = [self._begin("Query", query) for query in queries]
         return [await reply.content() for reply in started]
 
-    @property
-    def write_together(self) -> Together:
-        return self._write_together
-
-    def _write_together(
-        self, action: str, requests: Sequence[Mapping[str, Any]]
-    ) -> list[ServiceError | None]:
+    def write_together(self, action: str, requests: Sequence[Mapping[str, Any]]) -> list[ServiceError | None]:
         """As `write`, and as one batch of the store where it gathers."""
         writes = [self._begin_write(action, request) for request in requests]
         is_written = self._write_out()
