@@ -44,13 +44,18 @@ def text() -> str:
     return "\n".join(parts)
 
 
-def _sections(command: Command) -> Iterator[str]:
+def told_by(command: Command) -> Any:
+    """The command as click has it: its parameters, its help, and its children where it has some."""
     loaded = command.load()
     if not isinstance(loaded, typer.Typer):
         single = typer.Typer(add_completion=False)
         single.command(command.name)(loaded)
         loaded = single
-    told: Any = typer.main.get_command(loaded)
+    return typer.main.get_command(loaded)
+
+
+def _sections(command: Command) -> Iterator[str]:
+    told = told_by(command)
     children = getattr(told, "commands", None)
     if children is None:
         yield _section(f"penstock {command.name}", told, 2)

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
-import typer.main
 
 from penstock.cli.main import main
+from penstock.cli.reference import told_by
 from penstock.cli.registry import COMMANDS
 
 # What takes long to load: the engine, the event loop, model runtimes, SQL. `--help` needs none of it.
@@ -93,12 +92,7 @@ def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> No
 
 def _every_command() -> Iterator[tuple[str, Any]]:
     for command in COMMANDS:
-        loaded = command.load()
-        if not isinstance(loaded, typer.Typer):
-            single = typer.Typer(add_completion=False)
-            single.command(command.name)(loaded)
-            loaded = single
-        told: Any = typer.main.get_command(loaded)
+        told = told_by(command)
         children = getattr(told, "commands", None)
         if children is None:
             yield command.name, told
