@@ -91,7 +91,7 @@ def serve(data: Path) -> None:
         database = open_database(
             data, post=lambda call: loop.call_soon_threadsafe(call) and None, later=loop.call_later
         )
-        store = EndpointStore(database, lambda: database.database.view.last_sequence())
+        store = EndpointStore(database, database.database.view.last_sequence, database.appends)
         api = build_app(storefront(), store)
         features = {"total_purchase_volume_30d": 1.5, "purchases_7d": 1, "days_since_last": 1.0, "share": 0.5}
         constant = {"requestId": "x" * 36, "prediction": 1, "probability": 0.5, "features": features}

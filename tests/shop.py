@@ -19,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 import penstock
 from penstock import App, count, keys_only, share, since_last, total
 from penstock.database.actions import MODULES
+from penstock.database.appends import Appends
 from penstock.features.instants import DAY_US, text_of
 from penstock.features.windows import Value
 from penstock.models.register import TrainingRows, register
@@ -101,7 +102,11 @@ class Shop:
         for table in self.app.tables.values():
             self.client.create_table(**table.definition())
         self.endpoint = LoopEndpoint(self.db)
-        self.store = EndpointStore(self.endpoint, lambda: self.db.database.view.last_sequence())
+        self.store = EndpointStore(
+            self.endpoint,
+            self.db.database.view.last_sequence,
+            Appends(self.db.database, self.db.store.batch),
+        )
         self._moves = count_up(self.db.clock.now_us())
         self.registry = Registry(self.client, now_us=lambda: next(self._moves), user=lambda: "ann")
         self.api = build_app(self.app, self.store, now_us=self.db.clock.now_us)

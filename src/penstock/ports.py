@@ -19,18 +19,6 @@ class Clock(Protocol):
     def monotonic_s(self) -> float: ...
 
 
-class Patient:
-    """A `done` whose caller does not wait for the sync of what it writes, and so gives it up to 50 ms.
-
-    It is called after the sync, as any other; that sync is shared with all that is written until then.
-    """
-
-    __slots__ = ()
-
-    def __call__(self, status: int, body: bytes) -> None:
-        raise NotImplementedError
-
-
 class Endpoint(Protocol):
     """The database as a function. `target` is X-Amz-Target's value, such as `DynamoDB_20120810.PutItem`.
 

@@ -76,6 +76,20 @@ def test_what_was_written_is_read_by_get_get_many_scan_and_page(store: Store) ->
     assert store.page(DATA, b"", None, count_max=9, bytes_max=99) == ([b"1", b"2"], False)
 
 
+# S1: steps given together are the steps given one by one.
+def test_put_all_puts_and_deletes_in_every_family(store: Store) -> None:
+    put(store, (b"a", b"1"), (b"b", b"1"))
+    put(store, (b"m", b"1"), family=META)
+    batch = store.batch()
+    batch.put(DATA, b"c", b"1")
+    batch.put_all([{b"a": b"2", b"b": None, b"none": None}, {b"x": b"1"}, {b"m": None}])
+    batch.delete(DATA, b"c")
+    store.write(batch)
+    assert list(store.scan(DATA, b"", None)) == [(b"a", b"2")]
+    assert list(store.scan(CHANGES, b"", None)) == [(b"x", b"1")]
+    assert list(store.scan(META, b"", None)) == []
+
+
 # S1: a batch that was made but never written is nothing.
 def test_a_batch_that_is_not_written_changes_nothing(store: Store) -> None:
     store.batch().put(DATA, b"a", b"1")

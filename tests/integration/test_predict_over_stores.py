@@ -215,7 +215,7 @@ async def main():
     loop = asyncio.get_running_loop()
     folder, post = __import__("pathlib").Path(sys.argv[1]), lambda call: loop.call_soon_threadsafe(call)
     database = open_database(folder, post=post, later=loop.call_later)
-    store = EndpointStore(database, lambda: database.database.view.last_sequence())
+    store = EndpointStore(database, database.database.view.last_sequence, database.appends)
     protocol = PredictionProtocol if sys.argv[2] == "at once" else HttpToolsProtocol
     config = uvicorn.Config(build_app(storefront(), store), port=0, log_level="error", http=protocol)
     server = uvicorn.Server(config)

@@ -22,7 +22,7 @@ from penstock.engine.plans import Context, Plan, Slices
 from penstock.errors import ServiceError, StoreUnavailable
 from penstock.model.tables import Stream, Table
 from penstock.operations.json_door import error_body, parse_body
-from penstock.ports import Clock, Patient
+from penstock.ports import Clock
 from penstock.store.interface import Batch, Family, Store
 
 _PACK_SPACE = struct.Struct(">I").pack
@@ -64,9 +64,10 @@ class StoreView:
         return table
 
     def find_table(self, name: str) -> Table | None:
-        if name.startswith("arn:"):
-            name = name.rpartition(":table/")[2]
-        return self._catalog.tables.get(name)
+        table = self._catalog.tables.get(name)
+        if table is None and name.startswith("arn:"):
+            table = self._catalog.tables.get(name.rpartition(":table/")[2])
+        return table
 
     def table_names(self) -> list[str]:
         return self._catalog.names
@@ -179,7 +180,7 @@ class Database:
         """Apply the plan and answer when everything that the answer says is durable."""
         if plan.awaits is not None and type(done) is Held and self.feed.park(plan.awaits, done):
             return
-        if self.apply(plan, patient=not self._waits or isinstance(done, Patient)):
+        if self.apply(plan, patient=not self._waits):
             self._promise(self.commit.open, plan.reply, done)
         else:
             self._tell(plan, done)
@@ -206,15 +207,18 @@ class Database:
             else:
                 self._fail(error, done)
 
-        if isinstance(done, Patient):
-            group.waiters.append(waiter)
-        else:
-            self.commit.wait(group, waiter)
+        self.commit.wait(group, waiter)
+
+    def refusal(self, error: errors.PenstockError) -> ServiceError:
+        """As a caller is told it."""
+        if isinstance(error, ServiceError):
+            return error
+        self._faults.tell(error)
+        return errors.internal(str(error))
 
     def _fail(self, error: errors.PenstockError, done: Done) -> None:
         if not isinstance(error, ServiceError):
-            self._faults.tell(error)
-            error = errors.internal(str(error))
+            error = self.refusal(error)
             done(error.status, error_body(error))
             return
         status, body = error.status, error_body(error)
@@ -229,13 +233,14 @@ class Database:
         else:
             done(status, body)
 
-    def apply(self, plan: Plan, *, patient: bool = False) -> bool:
-        """Write the plan as one batch; False where it changes nothing. `patient`: by G5 its sync may be late."""
+    def apply(self, plan: Plan, *, patient: bool = False, batch: Batch | None = None) -> bool:
+        """Write the plan as one batch; False where it changes nothing. `patient`: by G5 its sync may be late. `batch`: one
+        of the store's that is empty, where its own will not do."""
         if not (plan.puts or plan.deletes or plan.meta or plan.tables or plan.streams or plan.dropped):
             return False
         for listener in self.on_applying:
             listener(plan)
-        batch, data, catalog = self.store.batch(), Family.DATA, self.catalog
+        batch, data, catalog = batch or self.store.batch(), Family.DATA, self.catalog
         put = batch.put
         for key in plan.deletes:
             batch.delete(data, key)

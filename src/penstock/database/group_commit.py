@@ -12,7 +12,7 @@ G3. Groups finish in order: who waits for a group may rely on everything before 
 G4. After a failed sync its callers are told that it failed, and a read of what is doubtful is refused: nobody can tell
     what a power cut would leave of it. A later sync that succeeds covers it too (S6 in store/interface.py), and ends
     the doubt. Where the store must be opened again (`lost`) it lasts until then.
-G5. A batch whose caller does not wait for its sync (`ports.Patient`) begins none by itself: its group is synced when
+G5. A batch whose caller does not wait for its sync (appends.py) begins none by itself: its group is synced when
     somebody waits for it, and else within LATE_S. So a stream of such batches costs twenty syncs a second, not one each.
 
 `begin` and `finish` are called where the database is called (one thread, or under its lock); the sync between them is
@@ -164,7 +164,10 @@ class GroupCommit:
 
 def _touches(group: Group, reads: Iterable[bytes]) -> bool:
     prefixes, defined = group.prefixes, group.defined
-    return any(key[:8] in prefixes or (defined and key[:4] in defined) for key in reads)
+    for key in reads:  # noqa: SIM110 (a generator costs as much as the look)
+        if key[:8] in prefixes or (defined and key[:4] in defined):
+            return True
+    return False
 
 
 class SyncThread:

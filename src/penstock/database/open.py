@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+from penstock.database.appends import Appends
 from penstock.database.compose import compose
 from penstock.database.database import Done
 from penstock.database.group_commit import LATE_S, SyncThread
@@ -69,6 +70,12 @@ class ServedDatabase:
             self._gathering.on_lost = self.database.catalog.reload
         self._syncs.start(self.database.commit)
         self.start: Callable[..., None] = self.database.start
+        # On a bad day what is appended has its weather too, by PutItem.
+        self.appends: Appends | None = None
+        if weather is None:
+            self.appends = Appends(
+                self.database, store.batch if self._gathering is None else self._gathering.batch_at_once
+            )
 
     def _kick(self) -> None:
         if self._gathering is not None:
@@ -88,10 +95,6 @@ class ServedDatabase:
         """Right before a group's sync begins, and only then: while another sync is under way, more is gathered."""
         if self._gathering is not None and self.database.commit.syncing is None:
             self._gathering.seal()
-
-    def write_out(self) -> bool:
-        """For who answers before the sync: what was applied survives `kill -9` once this is True."""
-        return self._gathering is None or self._gathering.write_out()
 
     def tick(self) -> float:
         """A slice of background work; raises where the store takes no writes until it is opened again."""

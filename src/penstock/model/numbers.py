@@ -124,6 +124,7 @@ def size(text: str) -> int:
     return min(pairs + 1 + below, 21)
 
 
+SMALL_SIZES = {str(each): size(str(each)) for each in range(1000)}  # Canonical and measured by one look.
 _ABOVE = [bytes((3, exponent - EXPONENT_MIN)) for exponent in range(EXPONENT_MIN, EXPONENT_MAX + 1)]
 _BELOW = [bytes((1, EXPONENT_MAX - exponent)) for exponent in range(EXPONENT_MIN, EXPONENT_MAX + 1)]
 _ZERO = b"\x02"

@@ -23,8 +23,10 @@ from typing import Any, TypeAlias, TypedDict, cast
 from penstock.errors import ServiceError
 from penstock.limits import ATTRIBUTE_NAME_BYTES_MAX, NESTING_DEPTH_MAX
 from penstock.model import value_errors
-from penstock.model.numbers import canonical
+from penstock.model.numbers import SMALL_SIZES, canonical
 from penstock.model.numbers import size as number_size
+
+_NAMES_SURELY_SHORT = ATTRIBUTE_NAME_BYTES_MAX // 4  # Characters of all names: each has at most four bytes.
 
 
 class AttributeValue(TypedDict, total=False):
@@ -79,22 +81,35 @@ def check_placeholder_values(raw: dict[str, Any]) -> int:
 
 def _attributes(attributes: dict[str, Any], depth: int) -> int:
     size = 0
-    for name, value in attributes.items():
+    texts = [*attributes]
+    if sum(map(len, texts)) > _NAMES_SURELY_SHORT:
+        _check_names(attributes)
+    add = texts.append
+    for value in attributes.values():
+        # The type that fills most items, without a call each, and measured together.
+        if "S" in value and len(value) == 1:
+            add(value["S"])
+            continue
         [(tag, payload)] = value.items()
-        name_size = len(name) if name.isascii() else len(name.encode())
-        if name_size > ATTRIBUTE_NAME_BYTES_MAX:
-            raise ValueError
-        # The two types that fill most items, without a call each.
-        if tag == "S":
-            size += name_size + (len(payload) if payload.isascii() else len(payload.encode()))
-        elif tag == "N":
+        if tag == "N":
+            known = SMALL_SIZES.get(payload)
+            if known is not None:
+                size += known
+                continue
             text = canonical(payload)
             if text is not payload:
                 value["N"] = text
-            size += name_size + number_size(text)
+            size += number_size(text)
         else:
-            size += name_size + _CHECKS[tag](value, payload, depth)
-    return size
+            size += _CHECKS[tag](value, payload, depth)
+    joined = "".join(texts)
+    return size + (len(joined) if joined.isascii() else len(joined.encode()))
+
+
+def _check_names(attributes: dict[str, Any]) -> None:
+    for name in attributes:
+        if len(name.encode()) > ATTRIBUTE_NAME_BYTES_MAX:
+            raise ValueError
 
 
 def _value(value: dict[str, Any], depth: int) -> int:
@@ -208,10 +223,14 @@ def value_size(value: AttributeValue) -> int:
 
 def item_size(item: Item) -> int:
     size = 0
-    for name, value in item.items():
-        [(tag, payload)] = value.items()
-        size += (len(name) if name.isascii() else len(name.encode())) + _SIZES[tag](payload)
-    return size
+    texts = [*item]
+    for value in item.values():
+        if "S" in value:
+            texts.append(value["S"])
+        else:
+            [(tag, payload)] = value.items()
+            size += _SIZES[tag](payload)
+    return size + text_size("".join(texts))
 
 
 def _list_size(elements: list[AttributeValue]) -> int:

@@ -48,7 +48,7 @@ def build(
     store: AsyncStore = ClientStore(client)
     if database is not None:
         # Features read what is applied; the position that an inference is logged with is the same moment's.
-        store = EndpointStore(database, database.database.view.last_sequence)
+        store = EndpointStore(database, database.database.view.last_sequence, database.appends)
     pages = build_app(app, store, artifacts=settings.models_folder, metrics=metrics)
     pages.add_api_route("/health", _health, summary="Whether this process answers")
     pages.add_api_route(

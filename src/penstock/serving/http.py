@@ -108,7 +108,7 @@ def build_app(
     api.state.serving = serving
     routes = _Routes(serving)
     api.lean = LeanPredict(
-        api.by_routes, routes, Outbox(routes.settle) if serving.log.adds_together else None
+        api.by_routes, routes, Outbox(routes.settle, routes.told) if serving.log.adds_together else None
     )
     add = api.add_api_route
     add(
@@ -220,14 +220,17 @@ class _Routes:
         return [each.answer if each.unlogged is None else self._settled(each, next(errors)) for each in owed]
 
     def _settled(self, owed: Owed, error: ServiceError | None) -> Answer:
-        service, unlogged = owed.service, owed.unlogged
+        if error is None:
+            return owed.answer
+        service, owed.unlogged = owed.service, None
         assert service is not None
-        assert unlogged is not None
-        if error is not None:
-            problem = service.log_problem(error)
-            return problem.status, self._problem_body(service.name, problem)
-        service.logged(unlogged)
-        return owed.answer
+        problem = service.log_problem(error)
+        return problem.status, self._problem_body(service.name, problem)
+
+    def told(self, owed: Sequence[Owed]) -> None:
+        for each in owed:
+            if each.service is not None and each.unlogged is not None:
+                each.service.logged(each.unlogged)
 
     async def post(self, predictor: str, by: str, value: str, request: Request) -> Response:
         received_s = time.perf_counter()

@@ -71,16 +71,19 @@ class Inference(msgspec.Struct, frozen=True, gc=False):
 
     def item(self, retention_s: float | None) -> dict[str, Any]:
         output = {"prediction": self.prediction.label, "probability": self.prediction.probability}
+        answered = as_of = text_of(self.answered_us)
+        if self.as_of_us != self.answered_us:
+            as_of = text_of(self.as_of_us)
         item: dict[str, Any] = {
             "requestId": {"S": self.request_id},
-            "timestamp": {"S": text_of(self.answered_us)},
+            "timestamp": {"S": answered},
             "modelName": {"S": self.model},
             "inputData": {"S": orjson.dumps(self.inputs).decode()},
             "prediction": {"S": label_text(self.prediction.label)},
-            "latencyMs": {"N": f"{self.latency_ms:.3f}"},
+            "latencyMs": {"N": _thousandths(self.latency_ms)},
             "modelVersion": {"S": str(self.version)},
             "predictor": {"S": self.predictor},
-            "asOf": {"S": text_of(self.as_of_us)},
+            "asOf": {"S": as_of},
             "request": {"S": self.request},
             "output": {"S": orjson.dumps(output).decode()},
             "role": {"S": self.role},
@@ -98,6 +101,11 @@ class Inference(msgspec.Struct, frozen=True, gc=False):
         return item
 
 
+def _thousandths(value: float) -> str:
+    """As canonical text: 1.25, not 1.250."""
+    return f"{value:.3f}".rstrip("0").rstrip(".")
+
+
 def label_text(label: Label) -> str:
     return ("true" if label else "false") if isinstance(label, bool) else str(label)
 
@@ -110,34 +118,33 @@ class InferenceLog:
 
     @property
     def adds_together(self) -> bool:
-        return self._store.write_together is not None
+        return self._store.append is not None
 
     def add_together(self, inferences: Sequence[Inference]) -> list[ServiceError | None]:
         """Write rows under fresh ids, all as one, without waiting; where `adds_together`. The error of each, or None."""
-        assert self._store.write_together is not None
-        return self._store.write_together("PutItem", [self._put(inference) for inference in inferences])
+        assert self._store.append is not None
+        return self._store.append(self.name, [each.item(self._retention_s) for each in inferences])
 
     async def add(self, inference: Inference, *, own_id: bool) -> dict[str, Any] | None:
         """Write a row; where the caller's own id was used before, the row that it made, which tells the first answer."""
-        request = self._put(inference)
-        if not own_id:
-            await self._store.write("PutItem", request)
+        if not own_id and self.adds_together:
+            [refusal] = self.add_together([inference])
+            if refusal is not None:
+                raise refusal
             return None
-        request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
-        try:
-            await self._store.call("PutItem", request)
-        except ServiceError as error:
-            if error.code != "ConditionalCheckFailedException":
-                raise
-            return await self._first(inference, error)
-        return None
-
-    def _put(self, inference: Inference) -> dict[str, Any]:
-        return {
+        request = {
             "TableName": self.name,
             "Item": inference.item(self._retention_s),
             "ConditionExpression": "attribute_not_exists(requestId)",
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
+        try:
+            await self._store.call("PutItem", request)
+        except ServiceError as error:
+            if error.code != "ConditionalCheckFailedException" or not own_id:
+                raise
+            return await self._first(inference, error)
+        return None
 
     async def _first(self, inference: Inference, error: ServiceError) -> dict[str, Any]:
         item: dict[str, Any] | None = error.extra.get("Item")

@@ -8,6 +8,7 @@ O1. Nothing is sent before it is settled, which is when its row is in the log (L
     what settling refuses is what is sent.
 O2. Answers leave in the order in which they were put, at the latest when the loop has gone round once. Who has to wait
     meanwhile leaves the turn, and is no longer of it.
+O3. What nobody waits for (metrics, a challenger) is done when the answers have left.
 """
 
 from __future__ import annotations
@@ -41,10 +42,13 @@ class Others:
 
 
 class Outbox(Generic[Owed]):
-    """`settle` does for all what has to be done before they are told, and gives the answers in their order."""
+    """`settle` does for all what has to be done before they are told, and gives the answers in their order; `told` does
+    the rest."""
 
-    def __init__(self, settle: Callable[[Sequence[Owed]], list[Answer]]) -> None:
-        self.settle = settle
+    def __init__(
+        self, settle: Callable[[Sequence[Owed]], list[Answer]], told: Callable[[Sequence[Owed]], None]
+    ) -> None:
+        self._settle, self._told = settle, told
         self._held: list[Underway[Owed]] = []
 
     def put(self, prediction: Underway[Owed]) -> None:
@@ -63,5 +67,10 @@ class Outbox(Generic[Owed]):
                 here.append(prediction)
                 owed.append(prediction.owed)
         if owed:
-            for prediction, answer in zip(here, self.settle(owed), strict=True):
-                prediction.send(*answer)
+            self.tell(here, owed)
+
+    def tell(self, predictions: Sequence[Underway[Owed]], owed: Sequence[Owed]) -> None:
+        """O1 and O3."""
+        for prediction, answer in zip(predictions, self._settle(owed), strict=True):
+            prediction.send(*answer)
+        self._told(owed)

@@ -157,8 +157,7 @@ class _Plain:
             self.keep_alive = False
             self.send(*_UNEXPECTED)
         else:
-            [answer] = self._outbox.settle([task.result()])
-            self.send(*answer)
+            self._outbox.tell([self], [task.result()])
 
     def send(self, status: int, body: bytes) -> None:
         protocol, transport = self._protocol, self._protocol.transport

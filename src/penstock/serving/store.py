@@ -13,13 +13,14 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from typing import Any, Protocol, TypeAlias
 
-from penstock.errors import ServiceError
+from penstock.database.appends import Appends
+from penstock.errors import PenstockError, ServiceError
 from penstock.features.online import Page, pages_of
-from penstock.ports import Endpoint, Patient
+from penstock.ports import Endpoint
 from penstock.wire.codec import decode_answer, decode_error, encode_request, target_of
 
 Answer: TypeAlias = dict[str, Any]
-Together: TypeAlias = Callable[[str, Sequence[Mapping[str, Any]]], list[ServiceError | None]]
+Append: TypeAlias = Callable[[str, Sequence[dict[str, Any]]], list[ServiceError | None]]
 
 
 class AsyncStore(Protocol):
@@ -31,12 +32,9 @@ class AsyncStore(Protocol):
     async def pages(self, queries: Sequence[Mapping[str, Any]]) -> list[Page]:
         """Queries that are started together; their answers unparsed where they arrive so."""
 
-    async def write(self, action: str, request: Mapping[str, Any]) -> None:
-        """Returns when the write survives the death of this process; a power cut may still take it for a moment."""
-
     @property
-    def write_together(self) -> Together | None:
-        """`write` of many at once, without waiting, where the store can: the error of each, or None."""
+    def append(self) -> Append | None:
+        """Where the store can without waiting: puts new items into a table (database/appends.py)."""
 
     def position(self) -> int | None: ...
 
@@ -44,11 +42,17 @@ class AsyncStore(Protocol):
 class EndpointStore:
     """Over `ports.Endpoint` on this loop's thread. Requests that need no sync are answered without leaving it."""
 
-    def __init__(self, endpoint: Endpoint, position: Callable[[], int] | None = None) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        position: Callable[[], int] | None = None,
+        appends: Appends | None = None,
+    ) -> None:
         self._start = endpoint.start
         self._position = position
-        # A store may gather what is written until its sync; then this has it written at once.
-        self._write_out: Callable[[], bool] = getattr(endpoint, "write_out", _is_written)
+        self.append: Append | None = None
+        if appends is not None:
+            self.append, appends.on_lost = appends.append, _tell_lost
 
     def position(self) -> int | None:
         return None if self._position is None else self._position()
@@ -64,47 +68,15 @@ class EndpointStore:
         started = [self._begin("Query", query) for query in queries]
         return [await reply.content() for reply in started]
 
-    def write_together(self, action: str, requests: Sequence[Mapping[str, Any]]) -> list[ServiceError | None]:
-        """As `write`, and as one batch of the store where it gathers."""
-        writes = [self._begin_write(action, request) for request in requests]
-        is_written = self._write_out()
-        told: list[ServiceError | None] = []
-        for write in writes:
-            if write.status not in (0, 200):
-                told.append(decode_error(write.status, write.body))
-            elif not write.status and not is_written:
-                told.append(ServiceError("InternalServerError", "the store refused it", status=500))
-            else:
-                write.is_answered = True
-                told.append(None)
-        return told
-
-    def _begin_write(self, action: str, request: Mapping[str, Any]) -> _Write:
-        write = _Write()
-        self._start(target_of(action), encode_request(request), write)
-        return write
-
-    async def write(self, action: str, request: Mapping[str, Any]) -> None:
-        """`start` applies before it returns, and what is written out survives `kill -9`; only the sync is still to come.
-
-        An error that is known at once (a full disk) is raised. A condition that fails shows after the sync: who writes under
-        a condition that may fail uses `call`.
-        """
-        write = self._begin_write(action, request)
-        if not write.status and not self._write_out():
-            await write.end()  # It was refused, and the sync tells why.
-        if write.status not in (0, 200):
-            raise decode_error(write.status, write.body)
-        write.is_answered = True
-
     def _begin(self, action: str, request: Mapping[str, Any]) -> _Reply:
         reply = _Reply()
         self._start(target_of(action), encode_request(request), reply)
         return reply
 
 
-def _is_written() -> bool:
-    return True
+def _tell_lost(error: PenstockError) -> None:
+    told = {"message": "the sync of what was appended, and answered for, failed", "exception": error}
+    asyncio.get_running_loop().call_exception_handler(told)
 
 
 class _Reply:
@@ -134,24 +106,6 @@ class _Reply:
         await self._ended
 
 
-class _Write(_Reply, Patient):
-    """A write whose caller mostly does not wait for its end."""
-
-    __slots__ = ("is_answered",)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.is_answered = False
-
-    def __call__(self, status: int, body: bytes) -> None:
-        super().__call__(status, body)
-        if self.is_answered and status != 200:
-            told = {"message": "a write that was answered for failed at its sync"}
-            asyncio.get_running_loop().call_exception_handler(
-                told | {"exception": decode_error(status, body)}
-            )
-
-
 class ClientStore:
     """Over a blocking client (embedded, HTTP or AWS), in threads of its own."""
 
@@ -174,11 +128,8 @@ class ClientStore:
         asked = [loop.run_in_executor(self._executor, partial(query, **each)) for each in queries]
         return list(await asyncio.gather(*asked))
 
-    async def write(self, action: str, request: Mapping[str, Any]) -> None:
-        await self._run(action, request)
-
     @property
-    def write_together(self) -> None:
+    def append(self) -> None:
         return None
 
     def _run(self, action: str, request: Mapping[str, Any]) -> asyncio.Future[Answer]:

@@ -14,11 +14,13 @@ A3. `seal` writes out, and what it meets belongs to the next `sync`: gathered ba
     and that sync raises why. Until then every `write` is refused too, because what it was decided against may be gone.
 A4. `sync` covers what was sealed. On the thread that writes it seals first, and so keeps S2; on another thread it does
     not look at what is being gathered meanwhile.
+A5. Whose caller is answered before the sync is not gathered: when `write` of a `batch_at_once` returned, it and all that
+    came before survive the death of this process.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import get_ident
 from typing import TypeAlias
@@ -50,6 +52,10 @@ class GatheredBatch:
 
     def delete(self, family: Family, key: bytes) -> None:
         self.steps.append((family, key, None))
+
+    def put_all(self, steps: Sequence[Mapping[bytes, bytes | None]]) -> None:
+        for family in Family:
+            self.steps.extend([(family, *step) for step in steps[family].items()])
 
     def delete_range(self, family: Family, lower: bytes, upper: bytes) -> None:
         self.ranges.append((len(self.steps), family, lower, upper))
@@ -102,13 +108,22 @@ class GatheringStore:
     def batch(self) -> Batch:
         return GatheredBatch()
 
+    def batch_at_once(self) -> Batch:
+        """One that is not gathered: `write` writes it after what is (A5)."""
+        return self._store.batch()
+
     def write(self, batch: Batch) -> None:
-        assert isinstance(batch, GatheredBatch)
         if self._closed:
             raise UsageError("the store is closed")
+        if not isinstance(batch, GatheredBatch):
+            self._write_out()
+            self._raise_refusal()
+            self._store.write(batch)
+            return
         if batch.ranges:  # A range takes keys that are not known here.
             self._write_out()
-        self._raise_refusal()
+        if self._refusal is not None:
+            self._raise_refusal()
         if batch.ranges:
             _write(self._store, batch.steps, batch.ranges)
             return
@@ -141,23 +156,19 @@ class GatheringStore:
     def _write_out(self) -> None:
         if not self._count:
             return
-        steps = [(family, *step) for family in Family for step in self._gathered[family].items()]
+        batch = self._store.batch()
+        batch.put_all(self._gathered)
         try:
-            _write(self._store, steps, [])
+            self._store.write(batch)
         except PenstockError as error:
             self._refusal = error
         # Only now: until it was written below, it has to be found here.
-        for family in Family:
-            self._gathered[family].clear()
+        for steps in self._gathered:
+            steps.clear()
         self._spaces.clear()
         self._count = self._bytes = 0
         if self._refusal is not None:
             self.on_lost()
-
-    def write_out(self) -> bool:
-        """What was written so far survives the death of this process from here on; False where the store refused it."""
-        self._write_out()
-        return self._refusal is None
 
     def seal(self) -> None:
         """Call on the thread that writes, before the `sync` of what was written so far begins on another."""

@@ -22,7 +22,7 @@ RocksDB: 50 values in half the time).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
 from pathlib import Path
 from typing import Protocol
@@ -41,6 +41,9 @@ class Batch(Protocol):
 
     def put(self, family: Family, key: bytes, value: bytes) -> None: ...
     def delete(self, family: Family, key: bytes) -> None: ...
+    def put_all(self, steps: Sequence[Mapping[bytes, bytes | None]]) -> None:
+        """Of each family in turn: puts each value under its key; deletes where it is None."""
+
     def delete_range(self, family: Family, lower: bytes, upper: bytes) -> None:
         """Deletes lower <= key < upper; nothing where lower >= upper."""
 

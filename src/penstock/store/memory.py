@@ -7,7 +7,7 @@ alone, because a write copies a family that a scan still holds before it changes
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from penstock.errors import UsageError
@@ -28,6 +28,14 @@ class MemoryBatch:
 
     def delete(self, family: Family, key: bytes) -> None:
         self.steps.append(("delete", family, key, b""))
+
+    def put_all(self, steps: Sequence[Mapping[bytes, bytes | None]]) -> None:
+        for family in Family:
+            for key, value in steps[family].items():
+                if value is None:
+                    self.delete(family, key)
+                else:
+                    self.put(family, key, value)
 
     def delete_range(self, family: Family, lower: bytes, upper: bytes) -> None:
         self.steps.append(("delete_range", family, lower, upper))

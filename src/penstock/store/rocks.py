@@ -19,7 +19,7 @@ import ctypes
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,7 @@ class RocksBatch:
     __slots__ = ("_handles", "raw")
 
     def __init__(self, handles: list[Any]) -> None:
-        self.raw = rocksdict.WriteBatch(raw_mode=True)
+        self.raw = rocksdict.WriteBatch(True)
         self._handles = handles
 
     def put(self, family: Family, key: bytes, value: bytes) -> None:
@@ -69,6 +69,15 @@ class RocksBatch:
 
     def delete(self, family: Family, key: bytes) -> None:
         self.raw.delete(key, self._handles[family])
+
+    def put_all(self, steps: Sequence[Mapping[bytes, bytes | None]]) -> None:
+        put = self.raw.put
+        for of_family, handle in zip(steps, self._handles, strict=False):
+            for key, value in of_family.items():
+                if value is None:
+                    self.raw.delete(key, handle)
+                else:
+                    put(key, value, handle)
 
     def delete_range(self, family: Family, lower: bytes, upper: bytes) -> None:
         if lower < upper:  # RocksDB takes a range that ends before it begins for an invalid batch.

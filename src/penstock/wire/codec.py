@@ -15,6 +15,7 @@ from binascii import a2b_base64, b2a_base64
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -75,6 +76,7 @@ WITHOUT_TIMES = frozenset(
 _TYPES = frozenset({"S", "N", "B", "BOOL", "NULL", "SS", "NS", "BS", "L", "M"})
 
 
+@lru_cache(256)
 def target_of(action: str) -> str:
     return _STREAM_TARGETS.get(action) or "DynamoDB_20120810." + action
 

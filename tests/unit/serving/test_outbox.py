@@ -13,11 +13,14 @@ class Wire:
 
     def __init__(self) -> None:
         self.events: list[str] = []
-        self.outbox = Outbox(self.settle)
+        self.outbox = Outbox(self.settle, self.told)
 
     def settle(self, owed: Sequence[str]) -> list[Answer]:
         self.events.append(f"settled {' '.join(owed)}")
         return [(503, b"no") if name == "refused" else (200, b"yes") for name in owed]
+
+    def told(self, owed: Sequence[str]) -> None:
+        self.events.append(f"told {' '.join(owed)}")
 
     def put(self, name: str, *, steps: int = 1, leaves: bool = False) -> None:
         self.outbox.put(Going(self, name, steps, leaves))
@@ -43,7 +46,7 @@ class Going:
         self._wire.events.append(f"{self._name} {status} {body.decode()}")
 
 
-# Why: O1. An answer that leaves before its row is one that `kill -9` makes a lie.
+# Why: O1 and O3. An answer that leaves before its row is one that `kill -9` makes a lie; what nobody waits for comes last.
 def test_the_predictions_of_a_turn_go_in_step() -> None:
     async def run() -> list[str]:
         wire = Wire()
@@ -56,8 +59,8 @@ def test_the_predictions_of_a_turn_go_in_step() -> None:
         return wire.events
 
     together = ["a goes on", "refused goes on", "c goes on", "settled a refused c"]
-    told = ["a 200 yes", "refused 503 no", "c 200 yes"]
-    assert asyncio.run(run()) == [*together, *told, "d goes on", "settled d", "d 200 yes"]
+    sent = ["a 200 yes", "refused 503 no", "c 200 yes", "told a refused c"]
+    assert asyncio.run(run()) == [*together, *sent, "d goes on", "settled d", "d 200 yes", "told d"]
 
 
 # Why: O2. One may be done already, one have two rounds to read, and one have to wait; the others are not kept.
@@ -71,7 +74,7 @@ def test_who_waits_leaves_the_turn_and_who_has_further_to_go_goes_there() -> Non
         return wire.events
 
     gone = ["waits goes on", "far goes on", "far goes on"]
-    assert asyncio.run(run()) == [*gone, "settled done far", "done 200 yes", "far 200 yes"]
+    assert asyncio.run(run()) == [*gone, "settled done far", "done 200 yes", "far 200 yes", "told done far"]
 
 
 # Why: a turn in which all had to wait has nothing to settle.

@@ -100,6 +100,33 @@ def test_a_gathered_put_and_a_gathered_delete_are_read_at_once(
     assert list(store.scan(DATA, b"", None)) == [(b"b", b"2")]
 
 
+# Why: A5. An answer tells of what was gathered before it, and leaves when `write` has returned.
+def test_a_batch_at_once_is_written_at_once_and_after_what_is_gathered(
+    store: GatheringStore, below: FaultyStore
+) -> None:
+    write(store, (b"a", b"1"), (b"b", b"1"))
+    batch = store.batch_at_once()
+    batch.put(DATA, b"a", b"2")
+    store.write(batch)
+    assert len(below.disk.batches) == 2
+    assert (below.get(DATA, b"a"), below.get(DATA, b"b"), store.get(DATA, b"a")) == (b"2", b"1", b"2")
+
+
+# Why: A3 and A5. What it was decided against is gone: written, it would tell of what no sync will ever cover.
+def test_a_batch_at_once_is_refused_with_what_was_gathered_before_it(
+    store: GatheringStore, below: FaultyStore
+) -> None:
+    write(store, (b"a", b"1"))
+    batch = store.batch_at_once()
+    batch.put(DATA, b"b", b"1")
+    below.full = True
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):
+            store.write(batch)
+        below.full = False
+    assert below.get(DATA, b"b") is None
+
+
 # Why: a bound: a bulk load between two syncs must not pile up in memory.
 def test_more_batches_than_the_bound_are_written_out_without_a_sync(
     store: GatheringStore, below: FaultyStore
