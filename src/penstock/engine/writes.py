@@ -61,20 +61,7 @@ def plan_put(
         raise errors.validation(f"Item size {verb}has exceeded the maximum allowed size")
     if consumed is not None:
         consumed.table += write_units(max(size, old.size))
-    plan_record(plan, table, key, old, new, items.encode(new, size), size, consumed)
-
-
-def plan_record(
-    plan: Plan,
-    table: Table,
-    key: bytes,
-    old: Old,
-    new: Item,
-    record: bytes,
-    size: int,
-    consumed: Consumed | None,
-) -> None:
-    """As plan_put, for an item within its size; `record` is it as stored."""
+    record = items.encode(new, size)
     if old.record is not None and (record == old.record or same_item(new, old.item)):
         for index in table.indexes:
             check_index_keys(index, new)

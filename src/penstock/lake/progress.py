@@ -40,6 +40,7 @@ class SnapshotPlace(msgspec.Struct):
     began_us: int = 0
     rows: int = 0
     from_offset: int = 0  # Rows of raw when it began.
+    known_from: str = ""  # The least number at which all rows of the last chunk are known.
 
 
 class Position(msgspec.Struct):

@@ -220,7 +220,11 @@ class TableSink:
             if batch.caught_up:
                 break
         told = {change.key for change in changes}
-        scanned = self._scanned(items, chunk_us, told)
+        # Before any change of that microsecond: whatever comes later has a higher number.
+        label = sequence_at(chunk_us, -1)
+        scanned = self._scanned(items, label, chunk_us, told)
+        # An item that changed while the chunk was read is known from that change on.
+        place.known_from = max([label, *(change.sequence for change in changes)])
         place.start_key, place.scanned = start_key, start_key is None
         place.rows += len(scanned)
         rows = scanned + changes
@@ -229,9 +233,7 @@ class TableSink:
             self._end_scan()
         return len(rows)
 
-    def _scanned(self, items: list[dict[str, Any]], us: int, told: set[str]) -> list[Change]:
-        # Before any change of that microsecond: whatever comes later has a higher number.
-        label = sequence_at(us, -1)
+    def _scanned(self, items: list[dict[str, Any]], label: str, us: int, told: set[str]) -> list[Change]:
         keyed = [(key_text(self._reader.keys, item), item) for item in items]
         return [
             Change(label, "", SNAPSHOT, us, us, key, item, None) for key, item in keyed if key not in told
@@ -254,7 +256,9 @@ class TableSink:
                 if key not in seen
             ]
         place.done = True
-        position.gaps = [(begin, end or sequence_at(now_us)) for begin, end in position.gaps]
+        # The stream was followed all the while: with the last chunk everything is known, but for what is gone.
+        known_from = sequence_at(now_us) if place.from_offset else place.known_from
+        position.gaps = [(begin, end or known_from or sequence_at(now_us)) for begin, end in position.gaps]
         self._land(gone, position)
         _log.info("%s: snapshot done, %d items", self.name, place.rows)
 

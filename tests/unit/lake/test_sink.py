@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.lake_setup import TABLE, Shop, unordered
+from tests.lake_setup import TABLE, MemoryApi, Shop, unordered
 
 from penstock.errors import UsageError
 from penstock.lake.iceberg.local_files import local_path
@@ -39,6 +41,48 @@ def test_items_changes_and_deletes_land_in_current_and_raw(tmp_path: Path) -> No
     assert operations == [
         {"operation": "MODIFY", "n": 1}, {"operation": "REMOVE", "n": 1}, {"operation": "SNAPSHOT", "n": 20},
     ]  # fmt: skip
+
+
+# Why: who asks what a table held at the newest change of its history was told that nobody knows, until the next change came.
+def test_the_history_begins_with_the_last_row_of_the_first_scan(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    shop.put("c1", 1)
+    shop.put("c1", 2)
+    shop.pass_time()
+    shop.drain(shop.sink())
+    [newest] = shop.lake.sql(f"SELECT max(sequence) AS s FROM raw.{TABLE}").rows()
+    asked = f"SELECT count(*) AS n FROM current.{TABLE} FOR SEQUENCE AS OF '{newest['s']}'"
+    assert shop.lake.sql(asked).rows() == [{"n": 2}]
+    before = f"{int(newest['s']) - 1:021d}"
+    with pytest.raises(UsageError, match="history has a gap"):
+        shop.lake.sql(f"FROM current.{TABLE} FOR SEQUENCE AS OF '{before}'")
+
+
+class Busy(MemoryApi):
+    """Somebody changes an item while the table is scanned."""
+
+    def call(self, action: str, request: Mapping[str, Any], wait_ms: int = 0) -> dict[str, Any]:
+        answer = super().call(action, request, wait_ms)
+        if action == "Scan":
+            item = {"customer": {"S": "c1"}, "at": {"N": "1"}, "note": {"S": "changed"}}
+            self.database.ask("PutItem", TableName=TABLE, Item=item)
+        return answer
+
+
+# Why: what such an item was before is in no row, so the history must not claim to know that moment.
+def test_the_history_begins_with_the_last_change_during_the_first_scan(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    shop.put("c1", 1)
+    shop.put("c1", 2)
+    shop.pass_time()
+    shop.api = Busy(shop.database)
+    shop.drain(shop.sink())
+    rows = shop.lake.sql(f"SELECT operation, sequence FROM raw.{TABLE} ORDER BY sequence").rows()
+    assert [row["operation"] for row in rows] == ["SNAPSHOT", "MODIFY"]
+    asked = f"SELECT count(*) AS n FROM current.{TABLE} FOR SEQUENCE AS OF '{{}}'"
+    assert shop.lake.sql(asked.format(rows[1]["sequence"])).rows() == [{"n": 2}]
+    with pytest.raises(UsageError, match="history has a gap"):
+        shop.lake.sql(asked.format(rows[0]["sequence"]))
 
 
 # Why: a sink that starts again must neither repeat nor skip, whatever was committed last.
