@@ -8,7 +8,8 @@ O1. Nothing is sent before it is settled, which is when its row is in the log (L
     what settling refuses is what is sent.
 O2. Answers leave in the order in which they were put, at the latest when the loop has gone round once. Who has to wait
     meanwhile leaves the turn, and is no longer of it.
-O3. What nobody waits for (metrics, a challenger) is done when the answers have left.
+O3. Where settling ends in an error that no code expects, each of the turn is told so, and the loop has the error.
+O4. What nobody waits for (metrics, a challenger) is done when the answers have left.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ class Underway(Protocol[Owed]):
         """To its end, or to where it lets others go first; False where it left the turn."""
 
     def send(self, status: int, body: bytes) -> None: ...
+    def fail(self) -> None:
+        """It is not known what to answer."""
 
 
 class Others:
@@ -70,7 +73,13 @@ class Outbox(Generic[Owed]):
             self.tell(here, owed)
 
     def tell(self, predictions: Sequence[Underway[Owed]], owed: Sequence[Owed]) -> None:
-        """O1 and O3."""
-        for prediction, answer in zip(predictions, self._settle(owed), strict=True):
+        """O1, O3 and O4."""
+        try:
+            answers = self._settle(owed)
+        except Exception:
+            for prediction in predictions:
+                prediction.fail()
+            raise
+        for prediction, answer in zip(predictions, answers, strict=True):
             prediction.send(*answer)
         self._told(owed)

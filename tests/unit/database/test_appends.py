@@ -18,6 +18,7 @@ from penstock.database.check import check
 from penstock.database.group_commit import LATE_S
 from penstock.database.open import ServedDatabase
 from penstock.errors import PenstockError
+from penstock.limits import ITEM_BYTES_MAX
 from penstock.model.values import Item
 from penstock.store.interface import Family
 from penstock.testing import FaultyStore, ManualClock
@@ -132,6 +133,23 @@ def test_a_key_that_is_taken_is_refused_and_the_others_are_written(loop: Loop) -
     loop.turn(lambda: bool(read))
     [(_, answer)] = read
     assert sorted(answer["Items"], key=str) == sorted([row("a", kind="first"), row("b")], key=str)
+
+
+# Why: Q2. One row that its table cannot take must not keep the answers of others from being on record.
+def test_an_item_that_the_table_cannot_take_is_refused_and_the_others_are_written(loop: Loop) -> None:
+    wrong: list[Item] = [
+        {"kind": {"S": "no key"}},
+        row(""),
+        row("n", kind=""),
+        {"pk": {"S": "t"}, "kind": {"N": "1"}},
+        row("l", note="x" * ITEM_BYTES_MAX),
+    ]
+    assert loop.append(*wrong, row("a", kind="b")) == ["ValidationException"] * len(wrong) + [None]
+    read = loop.ask("Scan", TableName="log")
+    loop.turn(lambda: bool(read))
+    [(_, answer)] = read
+    assert answer["Items"] == [row("a", kind="b")]
+    assert check(loop.store).findings == []
 
 
 # Why: a row whose table is gone is told so, as PutItem tells it.

@@ -17,6 +17,8 @@ class Wire:
 
     def settle(self, owed: Sequence[str]) -> list[Answer]:
         self.events.append(f"settled {' '.join(owed)}")
+        if "broken" in owed:
+            raise ZeroDivisionError
         return [(503, b"no") if name == "refused" else (200, b"yes") for name in owed]
 
     def told(self, owed: Sequence[str]) -> None:
@@ -45,8 +47,11 @@ class Going:
     def send(self, status: int, body: bytes) -> None:
         self._wire.events.append(f"{self._name} {status} {body.decode()}")
 
+    def fail(self) -> None:
+        self._wire.events.append(f"{self._name} fails")
 
-# Why: O1 and O3. An answer that leaves before its row is one that `kill -9` makes a lie; what nobody waits for comes last.
+
+# Why: O1 and O4. An answer that leaves before its row is one that `kill -9` makes a lie; what nobody waits for comes last.
 def test_the_predictions_of_a_turn_go_in_step() -> None:
     async def run() -> list[str]:
         wire = Wire()
@@ -61,6 +66,24 @@ def test_the_predictions_of_a_turn_go_in_step() -> None:
     together = ["a goes on", "refused goes on", "c goes on", "settled a refused c"]
     sent = ["a 200 yes", "refused 503 no", "c 200 yes", "told a refused c"]
     assert asyncio.run(run()) == [*together, *sent, "d goes on", "settled d", "d 200 yes", "told d"]
+
+
+# Why: O3. Callers that are told nothing wait until they give up, and the next turn has nothing to do with it.
+def test_an_error_that_nobody_expects_is_told_to_all_of_its_turn() -> None:
+    async def run() -> list[str]:
+        wire = Wire()
+        told_loop: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, told: told_loop.append(told["exception"]))
+        for name in ("a", "broken"):
+            wire.put(name, steps=0)
+        await asyncio.sleep(0)
+        wire.put("c", steps=0)
+        await asyncio.sleep(0)
+        assert [type(error) for error in told_loop] == [ZeroDivisionError]
+        return wire.events
+
+    failed = ["settled a broken", "a fails", "broken fails"]
+    assert asyncio.run(run()) == [*failed, "settled c", "c 200 yes", "told c"]
 
 
 # Why: O2. One may be done already, one have two rounds to read, and one have to wait; the others are not kept.

@@ -12,10 +12,8 @@ from functools import lru_cache
 
 from penstock import errors
 from penstock.engine.plans import Context, Plan, Request
-from penstock.engine.writes import Old, plan_put, plan_record, write_plan
+from penstock.engine.writes import Old, plan_put, write_plan
 from penstock.expressions.conditions import PROGRAMS_KEPT, Condition, compile_condition
-from penstock.limits import ITEM_BYTES_MAX
-from penstock.model import items
 from penstock.model.keys import base_key, check_item_keys
 from penstock.model.values import check_item
 from penstock.operations import shapes
@@ -42,8 +40,6 @@ def _usual(request: Request, context: Context) -> Plan | None:
     try:
         condition = None if text is None else _condition(text)
         size = check_item(item)
-        if size > ITEM_BYTES_MAX:
-            return None
         check_item_keys(table.keys, item)
         check_paths(table.keys, condition)
     except errors.ServiceError:
@@ -53,7 +49,7 @@ def _usual(request: Request, context: Context) -> Plan | None:
     check_condition(condition, old, request)
     plan = write_plan()
     plan.reads = [key]
-    plan_record(plan, table, key, old, item, items.encode(item, size), size, None)
+    plan_put(plan, table, key, old, item, None, size=size)
     return plan
 
 
