@@ -42,6 +42,7 @@ from penstock.serving.problems import (
 )
 from penstock.serving.python_calls import PythonCalls
 from penstock.serving.store import AsyncStore, ClientStore
+from penstock.serving.unserved import refuse_by
 from penstock.serving.watch import Watch
 
 BODY_BYTES_MAX = 1024 * 1024
@@ -106,6 +107,8 @@ def build_app(
         lifespan=lifespan,
     )
     api.state.serving = serving
+    for status in (404, 405):
+        api.add_exception_handler(status, refuse_by(_hint(serving.predictors.values())))
     routes = _Routes(serving)
     api.lean = LeanPredict(
         api.by_routes, routes, Outbox(routes.settle, routes.told) if serving.log.adds_together else None
@@ -150,6 +153,13 @@ def build_app(
         },
     )
     return api
+
+
+def _hint(predictors: Iterable[PredictorService]) -> str:
+    """Where a prediction is, for who looked elsewhere."""
+    for each in predictors:
+        return f"a prediction is at GET /predict/{each.name}/{each.plan.entity_name}/ID, and /docs lists all there is"
+    return "/docs lists all there is"
 
 
 class Owed(msgspec.Struct):
