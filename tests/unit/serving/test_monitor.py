@@ -9,15 +9,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 
 import numpy
 import pytest
 from sklearn.linear_model import LinearRegression
+from tests.landing import Landing
 from tests.shop import Shop, storefront, trained
 
 from penstock.errors import UsageError
 from penstock.models.register import TrainingRows, register
+from penstock.serving.inference_log import TABLE
 from penstock.serving.monitor import ALERTS, Monitor, Report, errors_of, labels_of
 
 _, TRAINING = trained()
@@ -141,7 +144,7 @@ def test_staleness_of_sources_and_features_and_skew_are_told() -> None:
     report = monitor.report("will_buy", began, shop.now_us)
     ages = {"newest_days": 2.0, "median_days": 22.0, "p90_days": 38.0, "without": 10.0}
     assert report.staleness == {"days_since_last": ages, "Purchases.purchased_at": ages}
-    assert report.skew == {"rows": 50, "differing": 0, "requestIds": [], "examples": []}
+    assert report.skew == {"rows": 50, "gone": 0, "differing": 0, "requestIds": [], "examples": []}
     assert "staleness/Purchases.purchased_at" in {alert.measure for alert in report.alerts}
     tampered = answers[3].json()["requestId"]
     row = shop.client.get_item(TableName="InferenceMetadata", Key={"requestId": {"S": tampered}})["Item"]
@@ -150,6 +153,24 @@ def test_staleness_of_sources_and_features_and_skew_are_told() -> None:
     report = monitor.report("will_buy", began, shop.now_us)
     assert report.skew["requestIds"] == [tampered]
     assert "skew" in {alert.measure for alert in report.alerts}
+
+
+# Why: a row lives as long as `inferences_kept` says, and the lake hears of its end a little later, or never where it does not run.
+# The monitor ended with "there is no inference".
+def test_a_row_that_only_the_lake_still_has_is_counted_and_not_recomputed(tmp_path: Path) -> None:
+    shop = Shop()
+    landing = Landing(shop, tmp_path, TABLE)
+    shop.buy("c1", "p1", "20", days_ago=2)
+    shop.add_model()
+    began = shop.now_us
+    answers = shop.ask_all([("GET", f"/predict/will_buy/customer/c{n}", {}) for n in range(5)])
+    lake = landing.drain()
+    for answer in answers[:2]:
+        shop.client.delete_item(TableName=TABLE, Key={"requestId": {"S": answer.json()["requestId"]}})
+    report = Monitor(shop.app, shop.client, shop.registry, lake=lake).report("will_buy", began, shop.now_us)
+    assert report.rows == 5
+    assert report.skew == {"rows": 3, "gone": 2, "differing": 0, "requestIds": [], "examples": []}
+    assert "skew" not in {alert.measure for alert in report.alerts}
 
 
 # Why: failures are no rows of the log; they are counted by the process that answered, and told by code.
