@@ -343,7 +343,8 @@ def _number(value: Value) -> float | None:
 
 _FAILED = re.compile(r"^penstock_prediction_failures_total\{(?P<labels>[^}]*)\} (?P<count>\S+)", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
-OWN_FAULTS = ("ModelFailed", "ModelMissing", "StoreFailed", "TableMissing")
+# Without ModelMissing: who asked before the first promotion asked no model. Later it cannot come, for an alias never goes away.
+OWN_FAULTS = ("ModelFailed", "ModelUnavailable", "StoreFailed", "TableMissing")
 
 
 def errors_of(metrics: str, predictor: str) -> dict[str, int]:
@@ -357,7 +358,7 @@ def errors_of(metrics: str, predictor: str) -> dict[str, int]:
 
 
 def error_rate(errors: Mapping[str, int], answered: int) -> dict[str, Any]:
-    """What the caller did wrong is counted, and no part of the rate."""
+    """What the caller did wrong, or asked too early, is counted, and no part of the rate."""
     own = sum(count for code, count in errors.items() if code in OWN_FAULTS)
     return {"by_code": dict(errors), "rate": own / (own + answered)} if errors else {}
 

@@ -48,7 +48,13 @@ def request_id_used(request_id: str) -> RequestProblem:
 
 
 def no_model(message: str) -> RequestProblem:
+    """Nothing was promoted, or registered, under the name that a predictor declares: not yet, for the registry removes nothing."""
     return RequestProblem(503, "ModelMissing", message)
+
+
+def model_unavailable(message: str) -> RequestProblem:
+    """There is a version, and it cannot be had."""
+    return RequestProblem(503, "ModelUnavailable", message)
 
 
 def no_table(message: str) -> RequestProblem:

@@ -19,9 +19,10 @@ from tests.landing import Landing
 from tests.shop import Shop, storefront, trained
 
 from penstock.errors import UsageError
+from penstock.metrics.exposition import text
 from penstock.models.register import TrainingRows, register
 from penstock.serving.inference_log import TABLE
-from penstock.serving.monitor import ALERTS, Monitor, Report, errors_of, labels_of
+from penstock.serving.monitor import ALERTS, Monitor, Report, error_rate, errors_of, labels_of
 
 _, TRAINING = trained()
 
@@ -175,15 +176,49 @@ def test_a_row_that_only_the_lake_still_has_is_counted_and_not_recomputed(tmp_pa
 
 # Why: failures are no rows of the log; they are counted by the process that answered, and told by code.
 def test_failures_are_read_from_the_metrics_and_only_own_faults_are_a_rate(shop: Shop) -> None:
-    text = (
+    metrics = (
         'penstock_prediction_failures_total{predictor="will_buy",code="StoreFailed"} 30\n'
         'penstock_prediction_failures_total{predictor="will_buy",code="BadRequest"} 500\n'
         'penstock_prediction_failures_total{predictor="other",code="StoreFailed"} 7\n'
     )
-    assert errors_of(text, "will_buy") == {"StoreFailed": 30, "BadRequest": 500}
-    report = report_on(shop, sample(70, 10), errors=errors_of(text, "will_buy"))
+    assert errors_of(metrics, "will_buy") == {"StoreFailed": 30, "BadRequest": 500}
+    report = report_on(shop, sample(70, 10), errors=errors_of(metrics, "will_buy"))
     assert report.errors["rate"] == 0.3
     assert {alert.measure for alert in report.alerts} == {"errors"}
+
+
+def failures_of(shop: Shop) -> dict[str, int]:
+    return errors_of(text(shop.api.state.serving.watch.metrics), "will_buy")
+
+
+# Why: whoever looks at a new application asks for a prediction before there is a model; that is no failing of the model that
+# comes later, and was an alert for as long as the process ran.
+def test_who_asked_before_the_first_promotion_is_no_failure() -> None:
+    shop = Shop()
+    shop.add_model(promote=False)
+    early = shop.ask_all([("GET", f"/predict/will_buy/customer/c{n}", {}) for n in range(50)])
+    assert {answer.status_code for answer in early} == {503}
+    shop.registry.promote("will_buy", 1)
+    _, began, ended = answered(shop, sample(40, 12))
+    monitor = Monitor(shop.app, shop.client, shop.registry)
+    report = monitor.report("will_buy", began, ended, errors=failures_of(shop))
+    assert report.errors == {"by_code": {"ModelMissing": 50}, "rate": 0.0}
+    assert "errors" not in {alert.measure for alert in report.alerts}
+
+
+# Why: a version that was promoted and does not load is a failing, and has another code than one that is not there yet.
+def test_a_promoted_version_that_does_not_load_is_a_failure() -> None:
+    shop = Shop()
+    shop.add_model()
+    shop.client.update_item(
+        TableName="penstock_models",
+        Key={"model": {"S": "will_buy"}, "entry": {"S": "version#000001"}},
+        UpdateExpression="SET content = :broken",
+        ExpressionAttributeValues={":broken": {"B": b"broken"}},
+    )
+    answer = shop.ask("GET", "/predict/will_buy/customer/c1")
+    assert (answer.status_code, answer.json()["error"]) == (503, "ModelUnavailable")
+    assert error_rate(failures_of(shop), 0)["rate"] == 1.0
 
 
 @contextmanager
