@@ -15,12 +15,13 @@ from tests.shop import Shop
 class Landing:
     """The way of the tables of a shop's application into a lake."""
 
-    def __init__(self, shop: Shop, folder: Path) -> None:
+    def __init__(self, shop: Shop, folder: Path, *more: str) -> None:
+        """`more`: tables besides those that the application declares."""
         warehouse = open_warehouse(folder)
         self.lake = Lake(warehouse)
         self._sinks = [
             TableSink(warehouse, MemoryApi(shop.db), name, shop.db.clock, "w", lambda keys: Shaping(keys))
-            for name in shop.app.tables
+            for name in (*shop.app.tables, *more)
         ]
         for sink in self._sinks:
             sink.open()

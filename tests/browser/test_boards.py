@@ -64,6 +64,33 @@ def test_times_without_rows_have_their_place_along_the_axis(looker: Looker) -> N
             assert page.evaluate("evenly", kept) == kept
 
 
+# Why: a range of thirty days begins within a day and ends within one. Both held less than a day, and the chart fell at its ends
+# as if the shop had sold less.
+def test_a_day_that_the_range_cuts_is_marked(looker: Looker) -> None:
+    with looker.page("/boards/sales") as page:
+        page.wait_for_selector("html[data-drawn]")
+
+        def cut(labels: list[str], since: str | None, until: str | None) -> list[bool]:
+            found: list[bool] = page.evaluate("(given) => cutShort(...given)", [labels, since, until])
+            return found
+
+        days = [f"2026-11-0{day} 00:00:00" for day in range(1, 5)]
+        assert cut(days, "2026-11-01T10:00:00.000000Z", "2026-11-04T10:00:00.000000Z") == [
+            True,
+            False,
+            False,
+            True,
+        ]
+        assert cut(days, "2026-11-01T00:00:00.000000Z", "2026-11-05T00:00:00.000000Z") == [False] * 4
+        assert cut(days, None, None) == [False] * 4
+        moments = ["2026-11-01T10:00:07", "2026-11-01T10:00:08"]
+        for unlike in (moments, ["toys", "home"]):
+            assert cut(unlike, "2026-11-01T00:00:00.000000Z", "2026-11-01T10:00:08.500000Z") == [False] * 2
+        fills = "Chart.getChart(document.querySelector(`[data-chart='4'] canvas`)).data.datasets[0].pointBackgroundColor"
+        first, *_, last = page.evaluate(fills)
+        assert first != last  # Today is going on; the board's query begins with a whole day.
+
+
 # Why: a board is made and changed where it is looked at; a wrong file is refused with the reason, and a chart that fails
 # says so beside those that do not.
 def test_a_board_is_made_changed_and_deleted(looker: Looker) -> None:

@@ -143,7 +143,7 @@ def test_boto3s_sagemaker_client_invokes_a_predictor(tmp_path: Path) -> None:
                 ContentType="application/json",
                 Body=b'{"customer_id": "c1"}',
                 InferenceId="order 17",
-                TargetVariant="will_buy@champion",
+                TargetVariant=answer["InvokedProductionVariant"],
             )
             row = client.get_item(
                 TableName="InferenceMetadata",

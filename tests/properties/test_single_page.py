@@ -26,7 +26,7 @@ from penstock import (
 from penstock import top as top_of
 from penstock.features.definition import Values, compile_set, measure_rows
 from penstock.features.instants import DAY_US, text_of
-from penstock.features.online import Reader, read
+from penstock.features.online import Observed, Reader, read
 from penstock.features.single_page import PageMeasures
 from penstock.testing.clock import START_US
 from penstock.testing.databases import MemoryDatabase
@@ -101,6 +101,52 @@ def test_columns_give_the_bits_that_rows_give(items: list[dict[str, Any]], by: i
     else:
         assert found == len(inside)
         assert measured == by_rows(items, at_us)
+
+
+# Names that DynamoDB takes, and that something on the way could read as more than a name.
+_awkward = st.one_of(
+    st.sampled_from(
+        ['am"ount', "back\\slash", "\t", "\x00", "\x7f", "é 😀", " ", "#a", ":l", "class", "a.b[0]", "$", "'"]
+    ),
+    st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20),
+)
+
+
+# Why: an attribute may have any name, and a quote in one ended the start of the application. In every place that names one,
+# over a table, with pages that were parsed and with pages as JSON.
+@settings(max_examples=60, deadline=None)
+@given(st.lists(_awkward, min_size=5, max_size=5, unique=True))
+def test_an_attribute_of_any_name_is_read(names: list[str]) -> None:
+    parsed, unparsed = observed(names)
+    assert parsed.measured == {"sum": 6.0, "share": 4 / 6, "big": 3, "top": "red", "since": 0.0}
+    assert [unparsed, *observed(["who", "id", "at", "n", "colour"])] == [parsed] * 3
+
+
+def observed(names: list[str]) -> list[Observed]:
+    """One entity's four events with attributes of these names, from parsed and from unparsed pages."""
+    who, id_, at, number, colour = names
+    app = App("awkward")
+    events = app.table(
+        "Events", partition_key=f"{who}:S", sort_key=f"{id_}:S", local_indexes={"by_time": f"{at}:S"}
+    )
+    features = {
+        "sum": total(number, days=7),
+        "share": share(number, days=7, where={colour: "red"}),
+        "big": count(days=7, where={number: at_least(1)}),
+        "top": top_of(colour, days=7),
+        "since": since_last(days=7),
+    }
+    reader = Reader(compile_set(app.features("f", source=events, entity=who, time=at, features=features)))
+    client = MemoryClient(MemoryDatabase())
+    app.bind(client)
+    client.create_table(**events.definition())
+    for place in range(4):
+        item = {who: "w", id_: str(place), at: text_of(START_US - place * DAY_US), number: place}
+        events.put(item | ({colour: "red"} if place % 2 else {}))
+    return [
+        read(client.query, reader, {"S": "w"}, START_US),
+        read(lambda **request: orjson.dumps(client.query(**request)), reader, {"S": "w"}, START_US),
+    ]
 
 
 _odd_times = st.sampled_from(

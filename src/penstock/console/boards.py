@@ -98,11 +98,13 @@ class BoardPages:
             place = request.path_params["place"]
             if not 0 <= place < len(board.charts):
                 raise UsageError("the board has no such chart any more; reload the page")
-            sql = fill(board.charts[place].sql, self._values(request, board))
+            values = self._values(request, board)
+            sql = fill(board.charts[place].sql, values)
             answer = orjson.loads(await self._lake.ask(sql, rows_max=ROWS_MAX))
         except (UsageError, LakeProblem) as problem:
             return _json({"error": str(problem)})
-        return _json(answer)
+        # The page marks the hour or day that the range cuts.
+        return _json({**answer, "since": values["since"], "until": values["until"]})
 
     def _values(self, request: Request, board: Board) -> dict[str, str | None]:
         until = datetime.fromtimestamp(self._pages.context.now_us() / 1e6, UTC)

@@ -7,16 +7,19 @@ the columns alone (50 rows: 12 µs, where dicts of everything cost 24).
 P1. Times in the fixed-width form sort by text as by instant, so the page is in order of time.
 P2. Whatever is not of this form (another way to write a time, a missing time, ties, an end of the history that the page does
     not hold, a value that is neither text nor number where one is compared or counted) is None here, and is read row by row.
+P3. A row is a struct whose fields are the attributes. Where one has a name that no field can have (a quote, a backslash, a
+    control character), rows are dicts of their values.
 """
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import compress
-from operator import attrgetter
+from operator import attrgetter, methodcaller
 from typing import Any, TypeAlias
 
 import msgspec
@@ -42,6 +45,10 @@ class _Value(msgspec.Struct, gc=False):
 # What takes a column's value out of a row. A row without it has None, whose text nobody can take: an AttributeError.
 Column: TypeAlias = Callable[[Any], Any]
 
+_NO_FIELD = re.compile(
+    r'["\\\x00-\x1f]'
+)  # msgspec finds a field by its bytes in JSON, where these are escaped.
+
 
 class _Capacity(msgspec.Struct, gc=False):
     CapacityUnits: float = 0.0
@@ -49,6 +56,23 @@ class _Capacity(msgspec.Struct, gc=False):
 
 class _Unfit(Exception):
     """P2."""
+
+
+def is_field(name: str) -> bool:
+    """Whether a struct can have a field for the attribute of this name."""
+    return _NO_FIELD.search(name) is None
+
+
+# `Any` where one type per source is made as the program runs: no name for it can be written down.
+def _row_type(names: Sequence[str]) -> tuple[Any, dict[str, Column]]:
+    """What a row with these attributes is read as, and how each is taken out of it."""
+    if not all(map(is_field, names)):
+        return dict[str, _Value], {name: methodcaller("get", name) for name in names}
+    fields = {f"a{place}": name for place, name in enumerate(names)}
+    row = msgspec.defstruct(
+        "Row", [(field, _Value | None, None) for field in fields], rename=fields, gc=False
+    )
+    return row, {name: attrgetter(field) for field, name in fields.items()}
 
 
 class PageMeasures:
@@ -61,12 +85,7 @@ class PageMeasures:
             and not source.needs_ties
             and not any(measure.end == "first" for measure in source.measures)
         )
-        names = list(dict.fromkeys((source.time, *source.attributes)))
-        fields = {f"a{place}": name for place, name in enumerate(names)}
-        row = msgspec.defstruct(
-            "Row", [(field, _Value | None, None) for field in fields], rename=fields, gc=False
-        )
-        # `Any` where one type per source is made as the program runs: no name for it can be written down.
+        row, self._columns = _row_type(list(dict.fromkeys((source.time, *source.attributes))))
         rows: Any = list[row]  # type: ignore[valid-type]
         self._page: Any = msgspec.defstruct(
             "Page",
@@ -77,7 +96,6 @@ class PageMeasures:
             ],
         )
         self._decode = msgspec.json.Decoder(self._page).decode
-        self._columns: dict[str, Column] = {name: attrgetter(field) for field, name in fields.items()}
         self._time = self._columns[source.time]
 
     def read(self, answer: Answer) -> Any:

@@ -1,8 +1,8 @@
 """Requests to the application's address that other processes answer: a user's HTTP handlers, and deliveries to the lake.
 
-For handlers everything comes here that no route of ours takes; what no declared handler takes is 404 without a word to the
-worker. A process that is starting again is a 503 with Retry-After: the request was not begun. One that broke off in the
-middle is a 502: it may have been.
+For handlers everything comes here that no route of ours takes; what no declared handler takes is the application's to refuse,
+without a word to the worker. A process that is starting again is a 503 with Retry-After: the request was not begun. One that
+broke off in the middle is a 502: it may have been.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
 import httptools
+from starlette.exceptions import HTTPException
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
@@ -66,7 +67,7 @@ class Upstream:
 
 
 class Handlers:
-    """An ASGI application in front of the worker's listener."""
+    """An ASGI application in front of the worker's listener, to be mounted: it raises what it does not take."""
 
     def __init__(self, handlers: Iterable[HttpHandler], worker_url: str, token: str) -> None:
         self._routes = Routes(handlers)
@@ -78,10 +79,8 @@ class Handlers:
         request = HttpRequest(scope, receive)
         path = sent_path(request)
         if self._routes.match(request.method, path) is None:
-            told = {"error": "NotFound", "message": f"nothing answers {request.method} {path}"}
-            answer: Response = JSONResponse(told, 404)
-        else:
-            answer = await self._worker.ask(request)
+            raise HTTPException(404)
+        answer = await self._worker.ask(request)
         await answer(scope, receive, send)
 
 

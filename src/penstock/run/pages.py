@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, Request
@@ -38,6 +39,8 @@ from penstock.serving.store import AsyncStore, ClientStore, EndpointStore
 
 _BACKLOG = 1024
 _POLL_S = 0.01
+# Without it FastAPI describes a 422 of its own for every path with a name in it, which no route here gives.
+_OTHER: dict[int | str, dict[str, Any]] = {"default": {"description": "A refusal, with its `message`."}}
 _GRACE_S = 5  # For answers that are still owed; a browser's open page stream is cut then.
 
 
@@ -65,6 +68,7 @@ def build(
             lake.ask,
             methods=["POST"],
             summary="Put records into a delivery stream",
+            responses=_OTHER,
             response_model=None,
         )
     context = _console_context(app, settings, store, client, metrics)
@@ -108,6 +112,7 @@ def _add_events(pages: FastAPI, app: App, client: Client, metrics: Registry) -> 
         methods=["POST"],
         summary="Store events",
         description="One JSON object, an array of them, or one a line. An Idempotency-Key makes a retry safe.",
+        responses=_OTHER,
         response_class=Response,
         response_model=None,
         openapi_extra={

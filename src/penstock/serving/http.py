@@ -42,6 +42,7 @@ from penstock.serving.problems import (
 )
 from penstock.serving.python_calls import PythonCalls
 from penstock.serving.store import AsyncStore, ClientStore
+from penstock.serving.unserved import refuse_by
 from penstock.serving.watch import Watch
 
 BODY_BYTES_MAX = 1024 * 1024
@@ -106,6 +107,8 @@ def build_app(
         lifespan=lifespan,
     )
     api.state.serving = serving
+    for status in (404, 405):
+        api.add_exception_handler(status, refuse_by(_hint(serving.predictors.values())))
     routes = _Routes(serving)
     api.lean = LeanPredict(
         api.by_routes, routes, Outbox(routes.settle, routes.told) if serving.log.adds_together else None
@@ -150,6 +153,13 @@ def build_app(
         },
     )
     return api
+
+
+def _hint(predictors: Iterable[PredictorService]) -> str:
+    """Where a prediction is, for who looked elsewhere."""
+    for each in predictors:
+        return f"a prediction is at GET /predict/{each.name}/{each.plan.entity_name}/ID, and /docs lists all there is"
+    return "/docs lists all there is"
 
 
 class Owed(msgspec.Struct):
@@ -252,22 +262,26 @@ class _Routes:
         try:
             predictor = sagemaker.predictor_named(predictor, self._serving.predictors)
             service = self._serving.predictor(predictor)
-            inference_id = sagemaker.check_headers(predictor, service.declared.model, headers)
+            inference_id = sagemaker.check_headers(predictor, headers)
+            target = None
+            if (variant := headers.get(sagemaker.VARIANT_HEADER)) is not None:
+                target = sagemaker.variant_named(predictor, variant, await service.variants())
             kind, accept = headers.get("content-type", ""), headers.get("accept", "")
             invocation = sagemaker.parse(
-                service.plan, await request.body(), kind, accept, received_s, inference_id
+                service.plan, await request.body(), kind, accept, received_s, inference_id, target
             )
-            answers = [await service.answer(asked) for asked in invocation.rows]
+            answered = [await service.answer_and_model(asked) for asked in invocation.rows]
+            answers, by = [answer for answer, _ in answered], answered[-1][1]
+            invoked = sagemaker.variant_of(service.declared.model, by, await service.variants())
         except RequestProblem as problem:
             self._problem_body(predictor, problem)
             status, code, content = sagemaker.error_body(problem)
             told = {"x-amzn-errortype": code, "x-amzn-RequestId": str(uuid.uuid4())}
             return Response(content, status, told, media_type="application/json")
-        version = answers[-1]["modelVersion"]
         return Response(
             sagemaker.render(invocation, answers),
             headers={
-                "x-Amzn-Invoked-Production-Variant": f"{service.declared.model}:{version}",
+                "x-Amzn-Invoked-Production-Variant": invoked,
                 "x-amzn-RequestId": answers[-1]["requestId"],
             },
             media_type=invocation.accept,

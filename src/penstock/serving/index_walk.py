@@ -4,7 +4,7 @@ I1. Every request begins behind an entity, never behind an entry: what is left o
     skipped, and a stop resumes from one key.
 I2. Where entities have many entries each, reading them all costs more than asking for the next entity, one at a time. Pages say
     how many there are; after ENTITIES_BY_SEEK of them a page is read again, because runs may have become shorter.
-I3. Entries are read for the entity alone, from the page's JSON where it arrives so.
+I3. Entries are read for the entity alone, from the page's JSON where it arrives so and its name can be a struct's field.
 
     seek_costs   how many entries of a page cost as much as one request does: 32 in process, where a request is some 30 us and
                  an entry 1 us; over a connection it is the way there and back that costs
@@ -12,7 +12,7 @@ I3. Entries are read for the entity alone, from the page's JSON where it arrives
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from penstock.app.tables import Table
 from penstock.errors import ServiceError, UsageError
 from penstock.features.definition import Plan
 from penstock.features.online import Page
+from penstock.features.single_page import is_field
 from penstock.model.numbers import canonical
 from penstock.serving.problems import RequestProblem
 from penstock.wire.codec import decode_answer
@@ -100,12 +101,7 @@ class IndexWalk:
         self._index, self._kind, self._after = index, kind, after
         self._page_items, self._seek_costs, self._seeks_left = page_items, seek_costs, 0
         self._value = dict(value)
-        held: Any = msgspec.defstruct("Held", [("text", str)], rename={"text": kind}, gc=False)
-        entry = msgspec.defstruct("Entry", [("entity", held)], rename={"entity": index.entity}, gc=False)
-        entries: Any = list[entry]  # type: ignore[valid-type]
-        self._decode = msgspec.json.Decoder(
-            msgspec.defstruct("IndexPage", [("Items", entries), ("LastEvaluatedKey", Any, None)])
-        ).decode
+        self._decode = _decoder(index.entity, kind) if kind != "B" and is_field(index.entity) else None
         self.is_done = False
 
     @property
@@ -131,9 +127,18 @@ class IndexWalk:
 
     def _entries(self, page: Page) -> tuple[list[str], bool]:
         kind = self._kind
-        if isinstance(page, bytes) and kind != "B":
+        if isinstance(page, bytes) and self._decode is not None:
             held: Any = self._decode(page)
             return [entry.entity.text for entry in held.Items], held.LastEvaluatedKey is None
         answer = decode_answer("Query", page) if isinstance(page, bytes) else page
         entity = self._index.entity
         return [item[entity][kind] for item in answer["Items"]], "LastEvaluatedKey" not in answer
+
+
+def _decoder(entity: str, kind: str) -> Callable[[bytes], Any]:
+    """Reads a page for its entities alone."""
+    held: Any = msgspec.defstruct("Held", [("text", str)], rename={"text": kind}, gc=False)
+    entry = msgspec.defstruct("Entry", [("entity", held)], rename={"entity": entity}, gc=False)
+    entries: Any = list[entry]  # type: ignore[valid-type]
+    page = msgspec.defstruct("IndexPage", [("Items", entries), ("LastEvaluatedKey", Any, None)])
+    return msgspec.json.Decoder(page).decode

@@ -17,9 +17,17 @@ from dataclasses import dataclass
 from penstock.errors import PenstockError, ServiceError
 from penstock.models.artifacts import ArtifactFolder
 from penstock.models.prediction import Model
-from penstock.models.registry import Version, lookup, missing, read_content, split_name, version_of
+from penstock.models.registry import (
+    ModelMissing,
+    Version,
+    lookup,
+    missing,
+    read_content,
+    split_name,
+    version_of,
+)
 from penstock.models.runtime import IN_PROCESS, load_model
-from penstock.serving.problems import no_model
+from penstock.serving.problems import model_unavailable, no_model
 from penstock.serving.store import AsyncStore, is_missing
 
 log = logging.getLogger("penstock.serving")
@@ -67,7 +75,9 @@ class LiveModels:
             return slot.loaded
         await asyncio.shield(self._refresh(name, slot))
         if slot.loaded is None:
-            raise no_model(str(slot.failure))
+            raise (no_model if isinstance(slot.failure, ModelMissing) else model_unavailable)(
+                str(slot.failure)
+            )
         return slot.loaded
 
     async def find(self, name: str) -> Loaded | None:

@@ -217,8 +217,9 @@ class Monitor:
         report.errors = error_rate(errors or {}, count)
         report.drift = drift(trained.baseline, rows)
         report.spreads = spreads(trained.baseline, rows)
-        replays = self._replays(rows[-skew_rows:] if skew_rows else [])
-        report.skew = skew(replays)
+        asked = [row.request_id for row in (rows[-skew_rows:] if skew_rows else []) if row.entity is not None]
+        replays = self._inferences.replay_many(asked)
+        report.skew = skew(replays, len(asked) - len(replays))
         report.staleness = {
             **staleness_of_features(declared.features, rows),
             **staleness_of_sources(replays),
@@ -238,9 +239,6 @@ class Monitor:
             return count, sorted(latest, key=order)
         rows = sorted(read_log(self._client, predictor, from_us, to_us), key=order)
         return len(rows), rows[-rows_max:]
-
-    def _replays(self, rows: Sequence[Row]) -> list[Replay]:
-        return self._inferences.replay_many([row.request_id for row in rows if row.entity is not None])
 
     def keep(self, report: Report) -> None:
         """Alerts go to the log, the table and the webhook."""
@@ -293,11 +291,13 @@ def _describe(report: Report, rows: Sequence[Row]) -> None:
         }
 
 
-def skew(replays: Sequence[Replay]) -> dict[str, Any]:
-    """Logged feature values against the same recomputed from the history."""
+def skew(replays: Sequence[Replay], gone: int) -> dict[str, Any]:
+    """Logged feature values against the same recomputed from the history. `gone`: rows that were read and are no longer in the
+    table, because they expired or were deleted while the lake still has them."""
     differing = [each for each in replays if each.feature_differences]
     return {
         "rows": len(replays),
+        "gone": gone,
         "differing": len(differing),
         "requestIds": [each.request_id for each in differing[:10]],
         "examples": [each.feature_differences[0] for each in differing[:3]],
@@ -343,7 +343,8 @@ def _number(value: Value) -> float | None:
 
 _FAILED = re.compile(r"^penstock_prediction_failures_total\{(?P<labels>[^}]*)\} (?P<count>\S+)", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
-OWN_FAULTS = ("ModelFailed", "ModelMissing", "StoreFailed", "TableMissing")
+# Without ModelMissing: who asked before the first promotion asked no model. Later it cannot come, for an alias never goes away.
+OWN_FAULTS = ("ModelFailed", "ModelUnavailable", "StoreFailed", "TableMissing")
 
 
 def errors_of(metrics: str, predictor: str) -> dict[str, int]:
@@ -357,7 +358,7 @@ def errors_of(metrics: str, predictor: str) -> dict[str, int]:
 
 
 def error_rate(errors: Mapping[str, int], answered: int) -> dict[str, Any]:
-    """What the caller did wrong is counted, and no part of the rate."""
+    """What the caller did wrong, or asked too early, is counted, and no part of the rate."""
     own = sum(count for code, count in errors.items() if code in OWN_FAULTS)
     return {"by_code": dict(errors), "rate": own / (own + answered)} if errors else {}
 

@@ -57,6 +57,7 @@ class Asked(msgspec.Struct, frozen=True):
     inference_id: str | None = (
         None  # The caller's own name for it, as SageMaker has one; no key, and may repeat.
     )
+    target: Loaded | None = None  # The model that has to answer, in place of the predictor's choice.
 
     def canonical(self, predictor: str) -> str:
         """Equal for equal questions: what a repeated X-Request-Id is held against."""
@@ -97,8 +98,14 @@ class PredictorService:
         self._shadows: set[asyncio.Task[None]] = set()
 
     async def answer(self, asked: Asked) -> dict[str, Any]:
+        return (await self.answer_and_model(asked))[0]
+
+    async def answer_and_model(self, asked: Asked) -> tuple[dict[str, Any], Loaded]:
         unlogged = await self.infer(asked)
-        first = await self._log(unlogged.row, own_id=asked.request_id is not None)
+        return await self._answer(unlogged, own_id=asked.request_id is not None), unlogged.chosen
+
+    async def _answer(self, unlogged: Unlogged, *, own_id: bool) -> dict[str, Any]:
+        first = await self._log(unlogged.row, own_id=own_id)
         if first is not None:
             return answer_of_row(first)
         self.watch.saw(unlogged.row)
@@ -122,10 +129,13 @@ class PredictorService:
         if asked.entity is not None and self.plan.entity_type == "N":
             # 007 is 7: to the canary, the tiles, the log and whoever repeats a request as well.
             asked = msgspec.structs.replace(asked, entity=self._key(asked.entity)["N"])
-        chosen = await self._chosen(asked.entity)
+        chosen = await self._chosen(asked.entity) if asked.target is None else asked.target
         position = self._store.position()
         values, observed = await self._values(asked, at_us, self._read_in_turn if in_turn else None)
-        chosen, prediction = await self._predict_or_champion(chosen, values)
+        if asked.target is None:
+            chosen, prediction = await self._predict_or_champion(chosen, values)
+        else:
+            prediction = await self.predict(chosen, values)
         inference = Inference(
             request_id=asked.request_id or self._request_ids.fresh(),
             answered_us=now_us,
@@ -172,6 +182,16 @@ class PredictorService:
             if challenger is not None:
                 return challenger
         return await self.models.get(declared.model)
+
+    async def variants(self) -> dict[str, Loaded]:
+        """What SageMaker calls production variants, by what the predictor declares: the champion, and a challenger that answers for
+        a share. One in the shadow is none."""
+        declared, found = self.declared, {}
+        for name in (declared.model, declared.challenger if declared.challenger_share > 0 else None):
+            loaded = None if name is None else await self.models.find(name)
+            if name is not None and loaded is not None:
+                found[name] = loaded
+        return found or {declared.model: await self.models.get(declared.model)}
 
     async def _read_in_turn(self, requests: Sequence[Mapping[str, Any]]) -> list[Page]:
         pages = await self._store.pages(requests)

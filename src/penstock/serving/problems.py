@@ -23,6 +23,16 @@ def unknown_entity(name: str, wanted: str) -> RequestProblem:
     return RequestProblem(404, "UnknownEntity", f"this predictor is asked about a {wanted}, not a {name}")
 
 
+def no_route(method: str, path: str, hint: str) -> RequestProblem:
+    return RequestProblem(404, "NotFound", f"nothing answers {method} {path}; {hint}")
+
+
+def wrong_method(method: str, path: str, methods: list[str]) -> RequestProblem:
+    return RequestProblem(
+        405, "MethodNotAllowed", f"{path} is asked with {' or '.join(methods)}, not {method}"
+    )
+
+
 def bad_request(message: str) -> RequestProblem:
     return RequestProblem(400, "BadRequest", message)
 
@@ -38,7 +48,13 @@ def request_id_used(request_id: str) -> RequestProblem:
 
 
 def no_model(message: str) -> RequestProblem:
+    """Nothing was promoted, or registered, under the name that a predictor declares: not yet, for the registry removes nothing."""
     return RequestProblem(503, "ModelMissing", message)
+
+
+def model_unavailable(message: str) -> RequestProblem:
+    """There is a version, and it cannot be had."""
+    return RequestProblem(503, "ModelUnavailable", message)
 
 
 def no_table(message: str) -> RequestProblem:

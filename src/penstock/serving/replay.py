@@ -87,20 +87,24 @@ class Inferences:
         self._held: dict[tuple[str, str, str], list[Version]] = {}
 
     def row(self, request_id: str) -> dict[str, Any]:
+        found = self._row_if_any(request_id)
+        if found is None:
+            raise UsageError(f"there is no inference {request_id!r} in {TABLE}")
+        return found
+
+    def _row_if_any(self, request_id: str) -> dict[str, Any] | None:
         answer = self._client.get_item(
             TableName=TABLE, Key={"requestId": {"S": request_id}}, ConsistentRead=True
         )
-        if "Item" not in answer:
-            raise UsageError(f"there is no inference {request_id!r} in {TABLE}")
-        item: dict[str, Any] = answer["Item"]
+        item: dict[str, Any] | None = answer.get("Item")
         return item
 
     def replay(self, request_id: str) -> Replay:
         return self._replay(self.row(request_id))
 
     def replay_many(self, request_ids: Sequence[str]) -> list[Replay]:
-        """As one by one, with the history of all their entities read once."""
-        rows = [self.row(each) for each in request_ids]
+        """As one by one, with the history of all their entities read once; rows that are gone from the table are left out."""
+        rows = [row for each in request_ids if (row := self._row_if_any(each)) is not None]
         by_predictor: dict[str, list[Mapping[str, Any]]] = {}
         for row in rows:
             if "entity" in row:

@@ -8,9 +8,12 @@
     Accept        as Content-Type where it is not said: application/json or text/csv
 
 NAME is a predictor's name; SageMaker's own names have no underscore, so `will-buy` is `will_buy` as well. Of the headers
-`X-Amzn-SageMaker-*`: Inference-Id goes on record as `inferenceId`, Target-Variant has to be the predictor's model, and what
-belongs to endpoints of other kinds (Target-Model, Target-Container-Hostname, Inference-Component, Session-Id) is refused.
-The answer has `x-Amzn-Invoked-Production-Variant` with the model's version.
+`X-Amzn-SageMaker-*`: Inference-Id goes on record as `inferenceId`, Target-Variant chooses who answers, and what belongs to
+endpoints of other kinds (Target-Model, Target-Container-Hostname, Inference-Component, Session-Id) is refused.
+
+The variants of an endpoint are the predictor's model and, where it answers for a share, its challenger, each as it is declared.
+The answer names one with its version in `x-Amzn-Invoked-Production-Variant`: `will_buy@champion:3`. Target-Variant is such a name
+with the version that is served now, or without one; then nobody else answers, neither by share nor where the variant fails.
 
 Errors are SageMaker's. ValidationError (400): what its front would refuse, such as an endpoint that is not there. ModelError
 (424, with OriginalStatusCode and OriginalMessage): what a container would say, of a body that it cannot read or a model that
@@ -31,6 +34,7 @@ import orjson
 
 from penstock.features.definition import Plan
 from penstock.serving.json_bodies import json_object
+from penstock.serving.live_models import Loaded
 from penstock.serving.predict import Asked
 from penstock.serving.problems import RequestProblem, bad_request
 
@@ -56,6 +60,7 @@ def parse(
     accept: str,
     received_s: float,
     inference_id: str | None = None,
+    target: Loaded | None = None,
 ) -> Invocation:
     kind = content_type.partition(";")[0].strip().lower() or JSON
     if len(body) > BODY_BYTES_MAX:
@@ -74,7 +79,8 @@ def parse(
     if wanted not in (JSON, CSV):
         raise RequestProblem(406, "BadAccept", f"the answer is {JSON} or {CSV}, not {accept}")
     asked = [
-        msgspec.structs.replace(_asked(plan, row, received_s), inference_id=inference_id) for row in rows
+        msgspec.structs.replace(_asked(plan, row, received_s), inference_id=inference_id, target=target)
+        for row in rows
     ]
     return Invocation(asked, many, wanted)
 
@@ -169,18 +175,33 @@ def predictor_named(endpoint: str, known: Container[str]) -> str:
     return endpoint
 
 
-def check_headers(endpoint: str, model: str, headers: Mapping[str, str]) -> str | None:
+def check_headers(endpoint: str, headers: Mapping[str, str]) -> str | None:
     """The caller's inference id. `headers` by their names in lower case."""
     for name, why in REFUSED_HEADERS.items():
         if name in headers:
             raise EndpointProblem(f"Endpoint {endpoint} {why}; leave out {name}")
-    variant = headers.get(VARIANT_HEADER)
-    if variant is not None and variant != model:
-        raise EndpointProblem(f"Variant {variant} not found for Endpoint {endpoint}; it has {model}")
     inference_id = headers.get(INFERENCE_ID_HEADER)
     if inference_id is not None and not 1 <= len(inference_id) <= INFERENCE_ID_CHARACTERS_MAX:
         raise EndpointProblem(f"{INFERENCE_ID_HEADER} has 1 to {INFERENCE_ID_CHARACTERS_MAX} characters")
     return inference_id
+
+
+def variant_named(endpoint: str, variant: str, served: Mapping[str, Loaded]) -> Loaded:
+    for name, loaded in served.items():
+        if variant in (name, _with_version(name, loaded)):
+            return loaded
+    has = ", ".join(_with_version(name, loaded) for name, loaded in served.items())
+    raise EndpointProblem(f"Variant {variant} not found for Endpoint {endpoint}; it has {has}")
+
+
+def variant_of(model: str, answered: Loaded, served: Mapping[str, Loaded]) -> str:
+    """The name of the variant that answered; `model` is what a version goes by that is served no more."""
+    names = (name for name, loaded in served.items() if loaded.version.name == answered.version.name)
+    return _with_version(next(names, model), answered)
+
+
+def _with_version(name: str, loaded: Loaded) -> str:
+    return f"{name}:{loaded.version.number}"
 
 
 def error_body(problem: RequestProblem) -> tuple[int, str, bytes]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.shop import Shop
 
 from penstock.app.handlers import HttpHandler
 from penstock.events.http_door import HttpDoor
@@ -66,10 +67,24 @@ def test_the_worker_refuses_whoever_has_no_token(worker: str) -> None:
     assert forged.status_code == 403
 
 
-# Why: what no handler takes is not the worker's business, and it may be starting.
-def test_what_no_handler_takes_is_not_found() -> None:
-    answer = run(Handlers(HANDLERS, "http://127.0.0.1:9", "secret"), "GET", "/nowhere")
-    assert (answer.status_code, answer.json()["error"]) == (404, "NotFound")
+# Why: what no handler takes is not the worker's business, and it may be starting. With a handler declared or without, the
+# API refuses alike: its own paths are not the handlers' to say that they are not there.
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/nowhere", 404, "NotFound"),
+        ("GET", "/echo", 404, "NotFound"),
+        ("PUT", "/predict/will_buy/customer/c1", 405, "MethodNotAllowed"),
+        ("GET", "/endpoints/will_buy/invocations", 405, "MethodNotAllowed"),
+    ],
+)
+def test_what_no_handler_takes_is_refused_by_the_application(
+    method: str, path: str, status: int, code: str
+) -> None:
+    shop = Shop()
+    shop.api.mount("/", Handlers(HANDLERS, "http://127.0.0.1:9", "secret"))
+    answer = shop.ask(method, path)
+    assert (answer.status_code, answer.json()["error"]) == (status, code)
 
 
 # Why: a worker that is starting again did not run the handler; a client may try again, and is told so.

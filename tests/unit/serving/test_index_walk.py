@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import orjson
 import pytest
-from tests.shop import Shop
+from tests.shop import MemoryClient, Shop
 
+from penstock import App, keys_only
 from penstock.features.definition import compile_set
 from penstock.serving import index_walk
-from penstock.serving.index_walk import IndexWalk, campaign_index
+from penstock.serving.index_walk import CampaignIndex, IndexWalk, campaign_index
+from penstock.testing.databases import MemoryDatabase
 from penstock.testing.seeds import replayable, seeds
 
 
@@ -69,3 +72,28 @@ def test_long_runs_are_skipped_and_short_ones_read(
     assert len(found) == 12
     assert requests <= requests_max
     assert entries <= entries_max
+
+
+# Why: an entity's attribute may have any name, and a quote in one ended the campaign with an error of the JSON reader.
+@pytest.mark.parametrize(
+    "name", ['am"ount', "back\\slash", "\t", "\x00", "é 😀", " ", "#e", ":b", "class", "a.b[0]"]
+)
+def test_an_entity_of_any_name_is_walked(name: str) -> None:
+    app = App("awkward")
+    events = app.table(
+        "Events", partition_key="id", global_indexes={"by_kind": ("kind", f"{name}:S", keys_only())}
+    )
+    client = MemoryClient(MemoryDatabase())
+    app.bind(client)
+    client.create_table(**events.definition())
+    for number in range(6):
+        events.put({"id": str(number), "kind": "red", name: f"w{number // 2}"})
+    walk_of = partial(
+        IndexWalk, CampaignIndex(events, "by_kind", "kind", name), {"S": "red"}, "S", after=None, page_items=3
+    )
+    for unparsed in (True, False):
+        walk, found = walk_of(), []
+        while not walk.is_done:
+            page: dict[str, Any] = client.query(**walk.request)
+            found += walk.take(orjson.dumps(page) if unparsed else page)
+        assert found == ["w0", "w1", "w2"]

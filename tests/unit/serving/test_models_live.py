@@ -104,6 +104,64 @@ def test_a_canary_answers_its_share_of_entities() -> None:
     assert 15 <= sum(version == "2" for version in versions.values()) <= 45
 
 
+def invoke(shop: Shop, customer: str, variant: str | None = None) -> httpx.Response:
+    headers = {} if variant is None else {"X-Amzn-SageMaker-Target-Variant": variant}
+    body = {"json": {"customer_id": customer}, "headers": headers}
+    return shop.ask("POST", "/endpoints/will_buy/invocations", **body)
+
+
+VARIANT = "x-amzn-invoked-production-variant"
+
+
+# Why: TargetVariant "overrides the default behavior for the endpoint, which is to distribute the invocation traffic based on the
+# variant weights" (InvokeEndpoint), and a program sends back the name that it was told.
+def test_a_variant_that_an_answer_names_can_be_asked_for() -> None:
+    _, training = trained()
+    shop = with_challenger(0.3, trained(1)[0], training, "sklearn")
+    declared = shop.app.predictors["will_buy"]
+    canary = next(f"c{n}" for n in range(100) if is_canary(declared, f"c{n}"))
+    other = next(f"c{n}" for n in range(100) if not is_canary(declared, f"c{n}"))
+    told = [invoke(shop, customer).headers[VARIANT] for customer in (other, canary)]
+    assert told == ["will_buy@champion:1", "will_buy@challenger:2"]
+    for variant in (*told, "will_buy@champion", "will_buy@challenger"):
+        for customer in (canary, other):
+            answer = invoke(shop, customer, variant)
+            assert answer.status_code == 200
+            assert answer.headers[VARIANT].startswith(variant)
+            assert answer.json()["modelVersion"] == answer.headers[VARIANT][-1]
+
+
+# Why: a variant that is not served now is refused as SageMaker's front does it, before a model is asked: one of another
+# version, and a challenger in the shadow, which SageMaker does not count among the production variants either.
+@pytest.mark.parametrize(
+    ("share", "variant"),
+    [
+        (0.3, "will_buy@champion:2"),
+        (0.3, "will_buy@champion:"),
+        (0.3, "will_buy@challenger:1"),
+        (0.3, "blue"),
+        (0.0, "will_buy@challenger"),
+    ],
+)
+def test_a_variant_that_is_not_served_is_refused(share: float, variant: str) -> None:
+    estimator, training = trained(1)
+    shop = with_challenger(share, estimator, training, "sklearn")
+    answer = invoke(shop, "c1", variant)
+    assert (answer.status_code, answer.headers["x-amzn-errortype"]) == (400, "ValidationError")
+    assert answer.json()["Message"].startswith(f"Variant {variant} not found for Endpoint will_buy")
+    assert shop.log_rows() == []
+
+
+# Why: who asks for a variant wants to hear of that one: the champion's answer in its place would hide that it fails.
+def test_a_variant_that_was_asked_for_fails_by_itself() -> None:
+    rows = TrainingRows([{"of_another_shop": float(n)} for n in range(20)])
+    estimator = LogisticRegression().fit(rows.matrix(), [n % 2 for n in range(20)])
+    shop = with_challenger(1.0, estimator, rows, "sklearn")
+    assert invoke(shop, "c1").headers[VARIANT] == "will_buy@champion:1"
+    answer = invoke(shop, "c1", "will_buy@challenger")
+    assert (answer.status_code, answer.headers["x-amzn-errortype"]) == (424, "ModelError")
+
+
 # Why: a challenger that cannot be had is no reason to refuse an answer.
 def test_a_missing_challenger_is_not_the_callers_problem() -> None:
     app = storefront()

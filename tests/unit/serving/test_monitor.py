@@ -9,16 +9,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 
 import numpy
 import pytest
 from sklearn.linear_model import LinearRegression
+from tests.landing import Landing
 from tests.shop import Shop, storefront, trained
 
 from penstock.errors import UsageError
+from penstock.metrics.exposition import text
 from penstock.models.register import TrainingRows, register
-from penstock.serving.monitor import ALERTS, Monitor, Report, errors_of, labels_of
+from penstock.serving.inference_log import TABLE
+from penstock.serving.monitor import ALERTS, Monitor, Report, error_rate, errors_of, labels_of
 
 _, TRAINING = trained()
 
@@ -141,7 +145,7 @@ def test_staleness_of_sources_and_features_and_skew_are_told() -> None:
     report = monitor.report("will_buy", began, shop.now_us)
     ages = {"newest_days": 2.0, "median_days": 22.0, "p90_days": 38.0, "without": 10.0}
     assert report.staleness == {"days_since_last": ages, "Purchases.purchased_at": ages}
-    assert report.skew == {"rows": 50, "differing": 0, "requestIds": [], "examples": []}
+    assert report.skew == {"rows": 50, "gone": 0, "differing": 0, "requestIds": [], "examples": []}
     assert "staleness/Purchases.purchased_at" in {alert.measure for alert in report.alerts}
     tampered = answers[3].json()["requestId"]
     row = shop.client.get_item(TableName="InferenceMetadata", Key={"requestId": {"S": tampered}})["Item"]
@@ -152,17 +156,69 @@ def test_staleness_of_sources_and_features_and_skew_are_told() -> None:
     assert "skew" in {alert.measure for alert in report.alerts}
 
 
+# Why: a row lives as long as `inferences_kept` says, and the lake hears of its end a little later, or never where it does not run.
+# The monitor ended with "there is no inference".
+def test_a_row_that_only_the_lake_still_has_is_counted_and_not_recomputed(tmp_path: Path) -> None:
+    shop = Shop()
+    landing = Landing(shop, tmp_path, TABLE)
+    shop.buy("c1", "p1", "20", days_ago=2)
+    shop.add_model()
+    began = shop.now_us
+    answers = shop.ask_all([("GET", f"/predict/will_buy/customer/c{n}", {}) for n in range(5)])
+    lake = landing.drain()
+    for answer in answers[:2]:
+        shop.client.delete_item(TableName=TABLE, Key={"requestId": {"S": answer.json()["requestId"]}})
+    report = Monitor(shop.app, shop.client, shop.registry, lake=lake).report("will_buy", began, shop.now_us)
+    assert report.rows == 5
+    assert report.skew == {"rows": 3, "gone": 2, "differing": 0, "requestIds": [], "examples": []}
+    assert "skew" not in {alert.measure for alert in report.alerts}
+
+
 # Why: failures are no rows of the log; they are counted by the process that answered, and told by code.
 def test_failures_are_read_from_the_metrics_and_only_own_faults_are_a_rate(shop: Shop) -> None:
-    text = (
+    metrics = (
         'penstock_prediction_failures_total{predictor="will_buy",code="StoreFailed"} 30\n'
         'penstock_prediction_failures_total{predictor="will_buy",code="BadRequest"} 500\n'
         'penstock_prediction_failures_total{predictor="other",code="StoreFailed"} 7\n'
     )
-    assert errors_of(text, "will_buy") == {"StoreFailed": 30, "BadRequest": 500}
-    report = report_on(shop, sample(70, 10), errors=errors_of(text, "will_buy"))
+    assert errors_of(metrics, "will_buy") == {"StoreFailed": 30, "BadRequest": 500}
+    report = report_on(shop, sample(70, 10), errors=errors_of(metrics, "will_buy"))
     assert report.errors["rate"] == 0.3
     assert {alert.measure for alert in report.alerts} == {"errors"}
+
+
+def failures_of(shop: Shop) -> dict[str, int]:
+    return errors_of(text(shop.api.state.serving.watch.metrics), "will_buy")
+
+
+# Why: whoever looks at a new application asks for a prediction before there is a model; that is no failing of the model that
+# comes later, and was an alert for as long as the process ran.
+def test_who_asked_before_the_first_promotion_is_no_failure() -> None:
+    shop = Shop()
+    shop.add_model(promote=False)
+    early = shop.ask_all([("GET", f"/predict/will_buy/customer/c{n}", {}) for n in range(50)])
+    assert {answer.status_code for answer in early} == {503}
+    shop.registry.promote("will_buy", 1)
+    _, began, ended = answered(shop, sample(40, 12))
+    monitor = Monitor(shop.app, shop.client, shop.registry)
+    report = monitor.report("will_buy", began, ended, errors=failures_of(shop))
+    assert report.errors == {"by_code": {"ModelMissing": 50}, "rate": 0.0}
+    assert "errors" not in {alert.measure for alert in report.alerts}
+
+
+# Why: a version that was promoted and does not load is a failing, and has another code than one that is not there yet.
+def test_a_promoted_version_that_does_not_load_is_a_failure() -> None:
+    shop = Shop()
+    shop.add_model()
+    shop.client.update_item(
+        TableName="penstock_models",
+        Key={"model": {"S": "will_buy"}, "entry": {"S": "version#000001"}},
+        UpdateExpression="SET content = :broken",
+        ExpressionAttributeValues={":broken": {"B": b"broken"}},
+    )
+    answer = shop.ask("GET", "/predict/will_buy/customer/c1")
+    assert (answer.status_code, answer.json()["error"]) == (503, "ModelUnavailable")
+    assert error_rate(failures_of(shop), 0)["rate"] == 1.0
 
 
 @contextmanager

@@ -163,10 +163,34 @@ def test_what_cannot_be_meant_is_refused(method: str, path: str, more: dict[str,
     assert (answer.status_code, answer.json()["error"]) == (400, "BadRequest")
 
 
-# Why: a slash that is not escaped ends a part of the path, so this is another path.
-@pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_path_with_more_parts_is_not_found(method: str) -> None:
-    assert Shop().ask(method, "/predict/will_buy/customer/a/b").status_code == 404
+# Why: a slash that is not escaped ends a part of the path, so this is another path. Whoever mistook it reads the one shape
+# that errors have, and where a prediction is.
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/predict/will_buy/customer/a/b"),
+        ("POST", "/predict/will_buy/customer/a/b"),
+        ("GET", "/predict/will_buy"),
+        ("DELETE", "/predict"),
+        ("GET", "/nowhere%20at%2Fall"),
+    ],
+)
+def test_a_path_that_nothing_serves_is_not_found(method: str, path: str) -> None:
+    answer = Shop().ask(method, path)
+    assert (answer.status_code, answer.json()["error"]) == (404, "NotFound")
+    assert answer.json()["message"].startswith(f"nothing answers {method} {path}; ")
+    assert "GET /predict/will_buy/customer/ID" in answer.json()["message"]
+
+
+# Why: two routes share the path of a prediction, and the framework named the methods of the first alone.
+@pytest.mark.parametrize("path", ["/predict/will_buy/customer/c1", "/predict/will_buy/customer/a%2Fb"])
+def test_a_wrong_method_is_told_the_right_ones(path: str) -> None:
+    answer = Shop().ask("DELETE", path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
+    assert answer.json() == {
+        "error": "MethodNotAllowed",
+        "message": f"{path} is asked with GET or POST, not DELETE",
+    }
 
 
 # Why: "nan" as text makes a number that no comparison holds for: predictions of it came out as nan.

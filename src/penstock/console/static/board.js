@@ -32,7 +32,7 @@
     body.hidden = false;
     if (shape.kind === "number") number(body, answer, shape);
     else if (shape.kind === "table") table(body, answer, shape);
-    else draw(body.querySelector("canvas"), answer.columns, answer.rows, shape);
+    else draw(body.querySelector("canvas"), answer.columns, answer.rows, { ...shape, since: answer.since, until: answer.until });
   }
 
   function number(body, answer, shape) {

@@ -23,10 +23,21 @@ function shortTime(text, all) {
   return oneDay ? found[2] + (midnight ? found[3] || "" : "") : midnight ? found[1].slice(5) : `${found[1].slice(5)} ${found[2]}`;
 }
 
+/** Labels as milliseconds, in UTC; NaN for what is no time. */
+const timesOf = (labels) => labels.map((each) => (/^\d{4}-\d\d-\d\d/.test(each) ? Date.parse(each.length > 10 ? each.replace(" ", "T").replace(/Z?$/, "Z") : each) : NaN));
+
+/** Which of these hours or days the range cuts: where it begins, and the one that is going on. Each holds less than its length. */
+function cutShort(labels, since, until) {
+  const times = timesOf(labels), step = Math.min(...times.slice(1).map((each, place) => each - times[place]));
+  // What stands on no whole minute is a moment of its own, which nothing cuts.
+  if (!until || times.some((each) => Number.isNaN(each) || each % 60_000)) return labels.map(() => false);
+  return times.map((each, place) => each < Date.parse(since) || place > 0 && each + step > Date.parse(until));
+}
+
 const EVEN_MAX = 1500;
 /** Times with the ones that are missing between them, so that an hour without rows is as wide as one with. */
 function evenly(labels) {
-  const times = labels.map((each) => (/^\d{4}-\d\d-\d\d/.test(each) ? Date.parse(each.length > 10 ? each.replace(" ", "T").replace(/Z?$/, "Z") : each) : NaN));
+  const times = timesOf(labels);
   if (times.length < 3 || times.some((each, place) => Number.isNaN(each) || place && each <= times[place - 1])) return labels;
   const step = Math.min(...times.slice(1).map((each, place) => each - times[place]));
   const span = times.at(-1) - times[0];
@@ -42,7 +53,7 @@ function evenly(labels) {
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 const full = new Intl.NumberFormat("en", { maximumFractionDigits: 4 });
 
-/** rows, columns: the answer. options: kind, x, y (names), series (a column whose values become lines), unit, stacked. */
+/** rows, columns: the answer. options: kind, x, y (names), series (a column whose values become lines), unit, stacked; since and until, where a range was asked for. */
 function draw(canvas, columns, rows, options) {
   Chart.getChart(canvas)?.destroy();
   const names = columns.map((each) => each.name);
@@ -69,11 +80,13 @@ function draw(canvas, columns, rows, options) {
   }
   const colours = palette(), line = colour("line"), muted = colour("muted"), surface = colour("surface");
   const bars = options.kind === "bar", area = options.kind === "area", stacked = Boolean(options.stacked);
+  const cut = cutShort(labels, options.since, options.until), perPoint = (whole, part) => labels.map((_, place) => (cut[place] ? part : whole));
   const datasets = sets.map((set, place) => {
     const shade = colours[place % colours.length];
     return {
-      ...set, borderColor: bars ? surface : shade, backgroundColor: bars ? shade : faded(shade, area ? 0.18 : 0.1), fill: area || stacked && !bars,
-      borderWidth: bars ? 1 : 2, pointRadius: rows.length > 40 ? 0 : 2, pointBackgroundColor: shade, pointHoverRadius: 5, pointHitRadius: 12,
+      ...set, borderColor: bars ? surface : shade, backgroundColor: bars ? perPoint(shade, faded(shade, 0.45)) : faded(shade, area ? 0.18 : 0.1), fill: area || stacked && !bars,
+      borderWidth: bars ? 1 : 2, pointRadius: perPoint(rows.length > 40 ? 0 : 2, 3.5), pointBackgroundColor: perPoint(shade, surface), pointHoverRadius: 5, pointHitRadius: 12,
+      segment: { borderDash: (ends) => (cut[ends.p0DataIndex] || cut[ends.p1DataIndex] ? [4, 4] : undefined) },
       cubicInterpolationMode: "monotone", // A curve that is never above its highest point, nor below its lowest.
       borderRadius: bars && !stacked ? 4 : 0, maxBarThickness: 46, spanGaps: true,
     };
@@ -95,7 +108,7 @@ function draw(canvas, columns, rows, options) {
       },
       plugins: {
         legend: { display: datasets.length > 1, position: "bottom", labels: { color: muted, font, boxWidth: 8, boxHeight: 8, usePointStyle: true, pointStyle: "circle", generateLabels: (chart) => Chart.defaults.plugins.legend.labels.generateLabels(chart).map((label, place) => ({ ...label, fillStyle: colours[place % colours.length], strokeStyle: colours[place % colours.length] })) } },
-        tooltip: { backgroundColor: colour("ink"), titleColor: colour("ground"), bodyColor: colour("ground"), padding: 10, cornerRadius: 8, titleFont: font, bodyFont: font, callbacks: { label: (item) => ` ${item.dataset.label}: ${said(item.parsed[options.flat ? "x" : "y"])}` } },
+        tooltip: { backgroundColor: colour("ink"), titleColor: colour("ground"), bodyColor: colour("ground"), padding: 10, cornerRadius: 8, titleFont: font, bodyFont: font, callbacks: { title: ([item]) => (item ? `${labels[item.dataIndex]}${cut[item.dataIndex] ? " (a part of it)" : ""}` : ""), label: (item) => ` ${item.dataset.label}: ${said(item.parsed[options.flat ? "x" : "y"])}` } },
       },
     },
   });
