@@ -3,9 +3,10 @@
 A put with `attribute_not_exists` for a caller in this process, without what a request from anywhere has to pass. The
 inference log writes a row for each prediction before its answer leaves: by PutItem that was a quarter of a prediction.
 
-Q1. An item is canonical and within its size, by its maker (V1 to V4 in model/values.py). It carries all consequences that
-    an item has which is put (engine/writes.py).
-Q2. An item whose key is there, or came before it in the same call, is refused as a failed condition is; others are written.
+Q1. An item is canonical, by its maker (V1 to V4 in model/values.py). It carries all consequences that an item has which is
+    put (engine/writes.py).
+Q2. An item whose key is there, or came before it in the same call, is refused as a failed condition is, and one that is too
+    large, or that the table's keys or indexes do not take, as PutItem refuses it; others are written.
 Q3. What was appended survives the death of this process when `append` returns. Its sync comes by G5 (group_commit.py); a
     sync that fails is told to `on_lost`, because everybody has gone on by then.
 """
@@ -17,10 +18,9 @@ from collections.abc import Callable, Sequence
 from penstock import errors
 from penstock.database.database import Database
 from penstock.engine.plans import Plan
-from penstock.engine.writes import Old, plan_record, write_plan
+from penstock.engine.writes import Old, plan_put, write_plan
 from penstock.errors import PenstockError, ServiceError
-from penstock.model import items
-from penstock.model.keys import base_key
+from penstock.model.keys import base_key, check_index_keys, check_item_keys
 from penstock.model.values import Item
 from penstock.store.interface import Batch
 
@@ -49,13 +49,18 @@ class Appends:
         told: list[ServiceError | None] = []
         appended: set[bytes] = set()
         for item in new:
-            key = base_key(table, item)
-            if key in appended or get(key) is not None:
-                told.append(errors.condition_failed())
+            try:
+                check_item_keys(table.keys, item)
+                for index in table.indexes:  # What refuses an item does so before any of it is in the plan.
+                    check_index_keys(index, item)
+                key = base_key(table, item)
+                if key in appended or get(key) is not None:
+                    raise errors.condition_failed()
+                plan_put(plan, table, key, _NOTHING, item, None)
+            except ServiceError as error:
+                told.append(error)
                 continue
             appended.add(key)
-            record = items.encode_measured(item)
-            plan_record(plan, table, key, _NOTHING, item, record, items.size_of(record), None)
             told.append(None)
         return plan, told
 
