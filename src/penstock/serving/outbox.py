@@ -31,6 +31,9 @@ class Underway(Protocol[Owed]):
 
     def send(self, status: int, body: bytes) -> None: ...
 
+    def fail(self) -> None:
+        """Sent in place of an answer, for an error that nobody expected."""
+
 
 class Others:
     """Awaited by who lets the others of its turn go first."""
@@ -71,6 +74,13 @@ class Outbox(Generic[Owed]):
 
     def tell(self, predictions: Sequence[Underway[Owed]], owed: Sequence[Owed]) -> None:
         """O1 and O3."""
-        for prediction, answer in zip(predictions, self._settle(owed), strict=True):
+        try:
+            answers = self._settle(owed)
+        except Exception:
+            # Whatever it is, nobody is kept waiting for an answer; the loop tells it in the log.
+            for prediction in predictions:
+                prediction.fail()
+            raise
+        for prediction, answer in zip(predictions, answers, strict=True):
             prediction.send(*answer)
         self._told(owed)

@@ -154,10 +154,14 @@ class _Plain:
             protocol.transport.close()
         elif (error := task.exception()) is not None:
             protocol.logger.error("Exception in a prediction\n", exc_info=error)
-            self.keep_alive = False
-            self.send(*_UNEXPECTED)
+            self.fail()
         else:
             self._outbox.tell([self], [task.result()])
+
+    def fail(self) -> None:
+        """P4."""
+        self.keep_alive = False
+        self.send(*_UNEXPECTED)
 
     def send(self, status: int, body: bytes) -> None:
         protocol, transport = self._protocol, self._protocol.transport

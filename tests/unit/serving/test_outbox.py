@@ -17,6 +17,8 @@ class Wire:
 
     def settle(self, owed: Sequence[str]) -> list[Answer]:
         self.events.append(f"settled {' '.join(owed)}")
+        if "broken" in owed:
+            raise RuntimeError("a bug of ours")
         return [(503, b"no") if name == "refused" else (200, b"yes") for name in owed]
 
     def told(self, owed: Sequence[str]) -> None:
@@ -44,6 +46,9 @@ class Going:
 
     def send(self, status: int, body: bytes) -> None:
         self._wire.events.append(f"{self._name} {status} {body.decode()}")
+
+    def fail(self) -> None:
+        self._wire.events.append(f"{self._name} failed")
 
 
 # Why: O1 and O3. An answer that leaves before its row is one that `kill -9` makes a lie; what nobody waits for comes last.
@@ -75,6 +80,21 @@ def test_who_waits_leaves_the_turn_and_who_has_further_to_go_goes_there() -> Non
 
     gone = ["waits goes on", "far goes on", "far goes on"]
     assert asyncio.run(run()) == [*gone, "settled done far", "done 200 yes", "far 200 yes", "told done far"]
+
+
+# Why: an error that nobody expected must leave none of its turn without an answer, and none of the next.
+def test_all_of_a_turn_are_told_of_an_error_in_settling() -> None:
+    async def run() -> list[str]:
+        wire = Wire()
+        wire.put("a", steps=0)
+        wire.put("broken", steps=0)
+        await asyncio.sleep(0)
+        wire.put("b", steps=0)
+        await asyncio.sleep(0)
+        return wire.events
+
+    failed = ["settled a broken", "a failed", "broken failed"]
+    assert asyncio.run(run()) == [*failed, "settled b", "b 200 yes", "told b"]
 
 
 # Why: a turn in which all had to wait has nothing to settle.
