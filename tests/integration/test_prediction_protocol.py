@@ -213,6 +213,28 @@ def test_an_unexpected_error_is_a_500_and_is_logged(shop: Shop, capfd: pytest.Ca
     assert "RuntimeError: a bug of ours" in capfd.readouterr().err
 
 
+# Why: P4, of what is done for all of a turn: who owes an answer for an error must not keep the connection waiting for ever.
+def test_an_unexpected_error_of_the_log_is_a_500_and_is_logged(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(rows: object) -> None:
+        raise RuntimeError("a bug of ours")
+
+    async def run() -> tuple[bytes, bytes]:
+        async with served(shop.api, PredictionProtocol) as (_, port):
+            await said(port, ASK % (b"c0", b"") + CLOSE)
+            log = shop.api.state.serving.log
+            log.add_together = broken
+            failed = await said(port, ASK % (b"c1", b""))
+            del log.add_together
+            return failed, await said(port, ASK % (b"c1", b"") + CLOSE)
+
+    failed, after = uvloop.run(run())
+    assert failed.startswith(b"HTTP/1.1 500 ")
+    assert after.startswith(b"HTTP/1.1 200 ")
+    assert "RuntimeError: a bug of ours" in caplog.text
+
+
 # Why: a caller that goes away while its prediction waits leaves nothing behind, and the row in the log is there.
 def test_a_caller_that_goes_away_leaves_no_task(shop: Shop) -> None:
     async def run() -> None:

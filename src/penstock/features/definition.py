@@ -8,7 +8,10 @@ D3. Features are computed in the order in which they are declared; transforms se
 
 from __future__ import annotations
 
+import math
 import operator
+import re
+import reprlib
 from base64 import b64decode
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +30,8 @@ from penstock.features.windows import KINDS, Kind, Part, Row, Value, token
 Matches: TypeAlias = Callable[[dict[str, Any]], bool]
 Values: TypeAlias = dict[str, Value]
 
+_INTEGERS_END = 1 << 63  # As JSON of a row of the log holds them.
+_SURROGATES = re.compile("[\ud800-\udfff]")  # Half characters, which UTF-8 does not have.
 _ENDS = {"since_last": "last", "last": "last", "since_first": "first", "first": "first"}
 
 
@@ -339,8 +344,27 @@ def transform(plan: Plan, values: Values) -> Values:
     done: Values = {}
     for name, value in values.items():
         step = plan.transforms.get(name)
-        done[name] = value if step is None else step.compute(dict(done))
+        done[name] = value if step is None else computed_value(name, step.compute(dict(done)))
     return done
+
+
+def computed_value(name: str, computed: Any) -> Value:
+    """What a transform gave, as a feature can be it: numpy's scalars as Python's, and NaN as null.
+
+    All else that JSON does not hold would end a prediction after the model was asked, or stand in the log as another value.
+    """
+    value = computed.item() if getattr(computed, "shape", None) == () else computed
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int) and -_INTEGERS_END <= value < _INTEGERS_END:
+        return int(value)
+    if isinstance(value, float) and not math.isinf(value):
+        return None if math.isnan(value) else float(value)
+    if isinstance(value, str) and not _SURROGATES.search(value):
+        return str(value)
+    raise UsageError(
+        f"{name} is computed as {reprlib.repr(computed)}: a feature is a finite number, text, true, false or null"
+    )
 
 
 def request_values(plan: Plan, given: Mapping[str, float | None]) -> dict[str, float | None]:

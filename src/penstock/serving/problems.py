@@ -66,4 +66,5 @@ def store_failed(message: str) -> RequestProblem:
 
 
 def model_failed(message: str) -> RequestProblem:
-    return RequestProblem(500, "ModelFailed", message)
+    # A user's words may be no text that JSON holds.
+    return RequestProblem(500, "ModelFailed", message.encode(errors="backslashreplace").decode())

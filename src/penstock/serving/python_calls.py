@@ -8,6 +8,8 @@ Y1. A model of format `python` is an object with `predict(rows)`: a list of dict
     is a score (P1 of models/prediction.py), and classes and threshold make the answer of it.
 Y2. A process that died is started again; the call that it died on fails, and says so. One that does not answer in time is
     ended, so that what waits behind it does not wait for ever.
+Y3. What it raises reaches who asked as an error that code expects: `sys.exit()` would end the loop that waits for it, and no
+    future takes a StopIteration.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import reprlib
 import signal
 import sys
 from collections.abc import Sequence
@@ -24,8 +27,9 @@ from contextlib import suppress
 from typing import Any
 
 import cloudpickle
+import orjson
 
-from penstock.features.definition import Plan, Values
+from penstock.features.definition import Plan, Values, computed_value
 from penstock.models.prediction import Label, Prediction, decide, plain_label
 from penstock.serving.live_models import Loaded
 from penstock.serving.problems import model_failed
@@ -51,7 +55,8 @@ class _Child:
 
     def begin(self, function: Any, name: str, content: bytes, values: Any) -> asyncio.Future[Any]:
         known = None if name in self._sent else content
-        return asyncio.get_running_loop().run_in_executor(self._pool, function, name, known, values)
+        loop = asyncio.get_running_loop()
+        return loop.run_in_executor(self._pool, _call_there, function, name, known, values)
 
     def knows(self, name: str, *, is_so: bool = True) -> None:
         (self._sent.add if is_so else self._sent.discard)(name)
@@ -169,11 +174,22 @@ def _there(name: str, content: bytes | None) -> Any:
     return found
 
 
+def _call_there(function: Any, name: str, content: bytes | None, values: Any) -> Any:
+    """Y3."""
+    try:
+        return function(name, content, values)
+    except BaseException as error:
+        if isinstance(error, Exception) and not isinstance(error, StopIteration):
+            raise
+        raise RuntimeError(f"{type(error).__name__}: {error}") from error
+
+
 def _transform_there(name: str, content: bytes | None, values: Values) -> Values:
     steps = _there(name, content)
     done: Values = {}
     for feature, value in values.items():
-        done[feature] = steps[feature](dict(done)) if feature in steps else value
+        step = steps.get(feature)
+        done[feature] = value if step is None else computed_value(feature, step(dict(done)))
     return done
 
 
@@ -191,10 +207,19 @@ def answers_of(model: Any, rows: list[Values]) -> list[Any]:
 
 def _plain(answer: Any) -> Any:
     if not isinstance(answer, tuple | list):
-        return plain_label(answer)
+        return _label(answer)
     if len(answer) == 2:
-        return plain_label(answer[0]), float(answer[1])
+        return _label(answer[0]), float(answer[1])
     return [float(each) for each in answer]
+
+
+def _label(answer: Any) -> Label:
+    label = plain_label(answer)
+    try:
+        orjson.dumps(label)
+    except orjson.JSONEncodeError as error:
+        raise ValueError(f"predict answered {reprlib.repr(label)}, which JSON does not hold") from error
+    return label
 
 
 def prediction_of(answer: Any, classes: Sequence[Label], threshold: float) -> Prediction:

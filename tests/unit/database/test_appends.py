@@ -135,21 +135,31 @@ def test_a_key_that_is_taken_is_refused_and_the_others_are_written(loop: Loop) -
     assert sorted(answer["Items"], key=str) == sorted([row("a", kind="first"), row("b")], key=str)
 
 
-# Why: Q2. One row that its table cannot take must not keep the answers of others from being on record.
-def test_an_item_that_the_table_cannot_take_is_refused_and_the_others_are_written(loop: Loop) -> None:
-    wrong: list[Item] = [
-        {"kind": {"S": "no key"}},
-        row(""),
-        row("n", kind=""),
-        {"pk": {"S": "t"}, "kind": {"N": "1"}},
-        row("l", note="x" * ITEM_BYTES_MAX),
-    ]
-    assert loop.append(*wrong, row("a", kind="b")) == ["ValidationException"] * len(wrong) + [None]
+# Why: Q2. An entity may be too long for an index that somebody put on the log, and a value for an item: that prediction is
+# refused as PutItem refuses it, and the others of its turn are on record.
+@pytest.mark.parametrize(
+    "refused",
+    [row("b", kind=""), row("b", kind="x" * 2049), row("b", note="x" * ITEM_BYTES_MAX), row("x" * 2049)],
+    ids=["empty index key", "long index key", "large item", "long key"],
+)
+def test_a_row_that_the_table_does_not_take_is_refused_alone(loop: Loop, refused: Item) -> None:
+    assert loop.append(row("a"), refused, row("c")) == [None, "ValidationException", None]
+    put = loop.ask("PutItem", TableName="log", Item=refused)
     read = loop.ask("Scan", TableName="log")
-    loop.turn(lambda: bool(read))
-    [(_, answer)] = read
-    assert answer["Items"] == [row("a", kind="b")]
+    loop.turn(lambda: bool(put and read))
+    assert put[0][1]["__type"].endswith("ValidationException")
+    assert sorted(read[0][1]["Items"], key=str) == [row("a"), row("c")]
     assert check(loop.store).findings == []
+
+
+# Why: a table of that name that somebody made with another key refuses rows in words, and holds up nobody.
+def test_rows_without_the_key_of_the_table_are_refused(loop: Loop) -> None:
+    made = loop.ask("CreateTable", **table_request("other", "id"))
+    loop.turn(lambda: bool(made))
+    appends = loop.database.appends
+    assert appends is not None
+    told = appends.append("other", [row("a"), {"id": {"N": "1"}}, {"id": {"S": "b"}}])
+    assert [error and error.code for error in told] == ["ValidationException", "ValidationException", None]
 
 
 # Why: a row whose table is gone is told so, as PutItem tells it.

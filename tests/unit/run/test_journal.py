@@ -8,7 +8,7 @@ import pytest
 
 from penstock.run import journal
 from penstock.run.journal import Journal
-from penstock.run.state import Picture, ProcessState, TaskState, read_picture
+from penstock.run.state import PICTURE, Picture, ProcessState, TaskState, read_picture
 
 
 def opened(folder: Path) -> Journal:
@@ -43,3 +43,24 @@ def test_lines_go_to_a_file_of_each_process_that_is_begun_anew_when_it_is_large(
     assert (tmp_path / "log" / "lake.log.1").read_text().endswith("x\n")
     assert (tmp_path / "log" / "lake.log").read_text().endswith("Z fresh\n")
     assert (tmp_path / "log" / "table.log").read_text().endswith("Z other\n")
+
+
+# Why: a process killed on a full disk is started again; the line that says so, and its picture, took `penstock up` down.
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="NOT TESTED HERE: it takes Linux's /dev/full")
+def test_a_disk_that_is_full_costs_lines_and_stops_nothing(tmp_path: Path) -> None:
+    written = opened(tmp_path)
+    full = [tmp_path / "log" / "table.log", tmp_path / f"{PICTURE}.new"]
+    for path in full:
+        path.symlink_to("/dev/full")
+    written.changed(ProcessState("table", "waiting"))
+    written.line("table", "lost")
+    for path in full:
+        path.unlink(missing_ok=True)
+    written.changed(ProcessState("table", "ready"))
+    written.close()
+    missing, ready = (tmp_path / "log" / "table.log").read_text().splitlines()
+    assert missing.endswith("which the disk did not take: 2]")
+    assert ready.endswith("[ready]")
+    picture = read_picture(tmp_path)
+    assert picture is not None
+    assert picture.processes == [ProcessState("table", "ready")]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +14,8 @@ from contextlib import suppress
 from typing import Any
 
 import cloudpickle
+import numpy
+import orjson
 import pytest
 from tests.shop import Shop
 
@@ -45,6 +49,30 @@ def basket_per_purchase(features: Mapping[str, Any]) -> float:
     return float(features["basket"]) / max(1, int(features["purchases_7d"]))
 
 
+NOT_PLAIN: dict[float, Any] = {
+    1: numpy.float64(0.5),
+    2: numpy.int32(7),
+    3: math.nan,
+    4: 2**80,
+    5: math.inf,
+    6: {"a": 1},
+    7: "\ud800",
+    8: numpy.arange(2),
+    9: numpy.bool_(True),
+}
+
+
+def not_plain(features: Mapping[str, Any]) -> Any:
+    return NOT_PLAIN[features["basket"]]
+
+
+class Agreeing:
+    """A model that takes whatever it is given."""
+
+    def predict(self, rows: list[dict[str, Any]]) -> list[int]:
+        return [1 for _ in rows]
+
+
 ROWS: list[dict[str, Value]] = [{"purchases_7d": 2, "basket": 1.0, "basket_per_purchase": 0.5}] * 3
 
 
@@ -69,13 +97,25 @@ def shop() -> Iterator[Shop]:
             "basket_per_purchase": computed(basket_per_purchase, needs=("purchases_7d", "basket")),
         },
     )
+    odd = app.features(
+        "odd",
+        source=purchases,
+        entity="customer_id",
+        time="purchased_at",
+        features={
+            "purchases_7d": count(days=7),
+            "basket": requested("basket_value"),
+            "odd": computed(not_plain, needs=("basket",)),
+        },
+    )
+    app.predictor("odd", features=odd, model="any")
     app.predictor("rule", features=features, model="rule")
     app.predictor("broken", features=features, model="broken")
     shop = Shop(app)
     shop.buy("c1", "p1", "1", days_ago=1)
     shop.buy("c2", "p1", "1", days_ago=1)
     shop.buy("c2", "p2", "1", days_ago=2)
-    for name, model in (("rule", Rule()), ("broken", Broken())):
+    for name, model in (("rule", Rule()), ("broken", Broken()), ("any", Agreeing())):
         register(shop.registry, name, model, TrainingRows(ROWS), format="python")
         shop.registry.promote(name, 1)
     yield shop
@@ -89,6 +129,23 @@ def test_a_python_model_sees_request_values_and_transforms(shop: Shop) -> None:
     assert (body["prediction"], body["probability"]) == ("yes", 0.75)
     body = shop.ask("POST", "/predict/rule/customer/c2", json={"basket_value": 6}).json()
     assert (body["features"]["basket_per_purchase"], body["prediction"]) == (3.0, "no")
+
+
+# Why: Python computes with numpy, and 0.5 is 0.5 whoever made it. A row of the log is JSON, which has no NaN.
+@pytest.mark.parametrize(("basket", "feature"), [(1, 0.5), (2, 7), (3, None), (9, True)])
+def test_what_a_transform_computes_is_made_plain(shop: Shop, basket: int, feature: Value) -> None:
+    body = shop.ask("GET", f"/predict/odd/customer/c1?basket_value={basket}").json()
+    assert (body["features"]["odd"], body["prediction"]) == (feature, 1)
+    [row] = [row for row in shop.log_rows() if row["requestId"]["S"] == body["requestId"]]
+    assert orjson.loads(row["inputData"]["S"]) == body["features"]
+
+
+# Why: what no row of the log can hold is the transform's failure, with the feature's name, and no error of ours.
+@pytest.mark.parametrize("basket", [4, 5, 6, 7, 8])
+def test_what_cannot_be_a_feature_is_refused_by_its_name(shop: Shop, basket: int) -> None:
+    answer = shop.ask("GET", f"/predict/odd/customer/c1?basket_value={basket}")
+    assert (answer.status_code, answer.json()["error"]) == (500, "ModelFailed")
+    assert "odd is computed as" in answer.json()["message"]
 
 
 # Why: a value that the features need and nobody sent is the caller's to bring.
@@ -211,3 +268,63 @@ def test_a_model_is_sent_to_its_process_once() -> None:
             calls.close()
 
     asyncio.run(run())
+
+
+def leave(_: object) -> Any:
+    sys.exit(3)
+
+
+def interrupt(_: object) -> Any:
+    raise KeyboardInterrupt
+
+
+def stop(_: object) -> Any:
+    return next(iter(()))
+
+
+def complain(_: object) -> Any:
+    raise ValueError("\ud800")
+
+
+class Misbehaving:
+    """A model that does what it is given."""
+
+    def __init__(self, does: Callable[[object], Any]) -> None:
+        self._does = does
+
+    def predict(self, rows: list[dict[str, Any]]) -> list[Any]:
+        return [self._does(row) for row in rows]
+
+
+# Why: Y3. What a model raises is its failure. `sys.exit()` in a model ended the table process, and StopIteration kept the caller
+# waiting for half a minute; a number or a text that JSON does not hold was an error of ours.
+@pytest.mark.parametrize(
+    ("does", "told"),
+    [
+        (leave, "SystemExit: 3"),
+        (interrupt, "KeyboardInterrupt"),
+        (stop, "StopIteration"),
+        (complain, "ud800"),
+        (lambda _: 2**80, "which JSON does not hold"),
+        (lambda _: "\ud800", "which JSON does not hold"),
+        (lambda _: ("\ud800", 0.5), "which JSON does not hold"),
+    ],
+    ids=["exit", "interrupt", "stop", "complaint", "number", "text", "text and probability"],
+)
+def test_a_model_that_misbehaves_fails_and_says_why(does: Callable[[object], Any], told: str) -> None:
+    async def run() -> RequestProblem:
+        calls = PythonCalls(call_s_max=20.0)
+        content = cloudpickle.dumps(Misbehaving(does))
+        try:
+            with pytest.raises(RequestProblem) as failed:
+                await calls.predict(
+                    Loaded(Version("bad", 1, "python", told, [], []), None, content), {"a": 1}
+                )
+            return failed.value
+        finally:
+            calls.close()
+
+    problem = asyncio.run(run())
+    assert (problem.status, problem.code) == (500, "ModelFailed")
+    assert told in problem.message
+    orjson.dumps(problem.message)
