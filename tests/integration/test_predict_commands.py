@@ -176,7 +176,7 @@ def test_an_inference_is_shown_replayed_explained_and_monitored(person: Person, 
     Path("labels.jsonl").write_text("\n".join(labels))
     report = json.loads(person.run("monitor", "will_buy", "--labels", "labels.jsonl", "--json", code=1))
     assert report["rows"] == 30
-    assert report["skew"] == {"rows": 30, "differing": 0, "requestIds": [], "examples": []}
+    assert report["skew"] == {"rows": 30, "gone": 0, "differing": 0, "requestIds": [], "examples": []}
     assert report["live"]["accuracy"] == 1.0
     # Buyers of the tutorial are nothing like those of the training set, and the report has to say so.
     assert any(alert["measure"] == "ks/jewelry_share_90d" for alert in report["alerts"])
