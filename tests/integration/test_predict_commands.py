@@ -124,6 +124,11 @@ def test_one_and_a_campaign_from_the_terminal(person: Person) -> None:
     one = json.loads(person.run("predict", "will_buy", "c01", "--json"))
     assert one["features"]["purchases_7d"] == 1
     assert "no events were found" in person.run("predict", "will_buy", "nobody")
+    for asked in (
+        ["c01"],
+        ["--category", "jewelry", "--out", "j.parquet"],
+    ):  # A slip, which a default would hide.
+        person.run("predict", "will_buy", *asked, "--value", "basket=3", code=2)
     told = json.loads(
         person.run("predict", "will_buy", "--category", "jewelry", "--out", "j.parquet", "--json")
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import operator
 from base64 import b64decode
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, TypeAlias
@@ -341,6 +341,11 @@ def transform(plan: Plan, values: Values) -> Values:
         step = plan.transforms.get(name)
         done[name] = value if step is None else step.compute(dict(done))
     return done
+
+
+def unknown_values(plan: Plan, given: Iterable[str]) -> list[str]:
+    """The names among the given that no feature requests: a slip, which a default would hide."""
+    return sorted(set(given) - {value.name for value in plan.requested.values()})
 
 
 def request_values(plan: Plan, given: Mapping[str, float | None]) -> dict[str, float | None]:

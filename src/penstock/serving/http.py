@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from penstock.app.application import App
 from penstock.errors import ServiceError
+from penstock.features.definition import unknown_values
 from penstock.features.instants import instant_of_number, instant_of_text
 from penstock.metrics.registry import Registry
 from penstock.models import registry
@@ -385,11 +386,8 @@ def _asked(
     ):
         raise bad_request(f"X-Request-Id has 1 to {REQUEST_ID_BYTES_MAX} printable ASCII characters")
     at = given.pop("at", None)
-    if given:
-        known = {value.name for value in service.plan.requested.values()}
-        unknown = sorted(given.keys() - known)
-        if unknown:
-            raise bad_request(f"{service.name} takes no {', '.join(unknown)}")
+    if given and (unknown := unknown_values(service.plan, given)):
+        raise bad_request(f"{service.name} takes no {', '.join(unknown)}")
     return Asked(entity, given, None if at is None else _instant(at), request_id, received_s)
 
 
