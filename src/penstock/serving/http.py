@@ -6,10 +6,11 @@ same event loop. The routes are thin: what they do is predict.py, sagemaker.py a
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote_to_bytes
@@ -79,6 +80,13 @@ class Serving:
             raise unknown_predictor(name, sorted(self.predictors))
         return service
 
+    async def warm(self) -> None:
+        """Before somebody asks. What is wrong with a function is said to whoever does."""
+        for service in self.predictors.values():
+            if service.plan.has_python:
+                with suppress(RequestProblem):
+                    await self.python.warm(service.plan)
+
     def close(self) -> None:
         self.python.close()
 
@@ -97,7 +105,9 @@ def build_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        warming = asyncio.create_task(serving.warm())
         yield
+        warming.cancel()
         serving.close()
 
     api = PredictApi(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import signal
 import threading
@@ -89,6 +90,30 @@ def test_a_python_model_sees_request_values_and_transforms(shop: Shop) -> None:
     assert (body["prediction"], body["probability"]) == ("yes", 0.75)
     body = shop.ask("POST", "/predict/rule/customer/c2", json={"basket_value": 6}).json()
     assert (body["features"]["basket_per_purchase"], body["prediction"]) == (3.0, "no")
+
+
+def children() -> set[int | None]:
+    return {each.pid for each in multiprocessing.active_children()}
+
+
+# Why: the first prediction waited 0.4 s for a process to start, and the monitor's first report was an alert on latency.
+def test_the_process_of_computed_features_is_there_before_the_first_prediction(shop: Shop) -> None:
+    serving = shop.api.state.serving
+    serving.close()
+    before = children()
+    plan = serving.predictor("rule").plan
+
+    async def ask() -> tuple[set[int | None], Any]:
+        await serving.warm()
+        warm = children()
+        return warm, await serving.python.transform(
+            plan, {"purchases_7d": 2, "basket": 6.0, "basket_per_purchase": None}
+        )
+
+    warm, values = asyncio.run(ask())
+    assert len(warm - before) == 1
+    assert values["basket_per_purchase"] == 3.0
+    assert children() <= warm
 
 
 # Why: a value that the features need and nobody sent is the caller's to bring.
