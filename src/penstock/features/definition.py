@@ -236,9 +236,14 @@ def _index_for(declared: FeatureSet, table: Table, time: str) -> tuple[str | Non
         if keys.partition == declared.entity and keys.sort == time
     ]
     if not fitting:
+        wanted = (
+            f"local_indexes={{'by_time': '{time}'}}"
+            if table.partition_key == declared.entity
+            else f"global_indexes={{'by_{declared.entity_name}': ('{declared.entity}', '{time}')}}"
+        )
         raise UsageError(
             f"{declared.name} reads the events of one {declared.entity} in order of {time}, and {table.name} has no "
-            f"index for that; declare local_indexes={{'by_time': '{time}'}} on it"
+            f"index for that; declare {wanted} on it"
         )
     is_global, name = min(fitting)
     return name, is_global
