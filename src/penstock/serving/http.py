@@ -81,8 +81,9 @@ class Serving:
         return service
 
     async def warm(self) -> None:
-        """Before somebody asks. What is wrong with a function is said to whoever does."""
+        """Before somebody asks. What is wrong with a model or a function is said to whoever does."""
         for service in self.predictors.values():
+            await self.models.find(service.declared.model)
             if service.plan.has_python:
                 with suppress(RequestProblem):
                     await self.python.warm(service.plan)
