@@ -171,7 +171,8 @@ class PredictorPages:
         status, body = await ask(self._app, "GET", path, urlencode(given))
         answer = orjson.loads(body)
         if status != 200:
-            problem = f"{answer.get('message') or answer.get('detail') or body[:200]!r} ({status})"
+            said = answer.get("message") or answer.get("detail") or body[:200].decode()
+            problem = f"{said} ({status})"
             return self._pages.show(request, "prediction.html", problem=problem, answer=None)
         called = f"{self._origin(request)}{path}" + (f"?{urlencode(given)}" if given else "")
         return self._pages.show(
