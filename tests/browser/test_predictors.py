@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
@@ -38,6 +39,9 @@ def test_unknown_and_wrong_entities_are_told_apart(looker: Looker) -> None:
         expect(page.locator("#prediction")).to_contain_text("no events of customer")
         looker.check(page, "prediction of nobody")
         looker.picture(page, "prediction-narrow-dark")
+        page.get_by_label("Customer").fill("x" * 2049)
+        page.get_by_role("button", name="Predict").click()
+        expect(page.locator("#prediction")).to_have_text(re.compile(r"^\s*\w[^\"]+ \(400\)\s*$"))
 
 
 # Why: a campaign answers for as long as it runs; it is counted as it comes, and can be kept.

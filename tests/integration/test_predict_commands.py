@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import time
 from decimal import Decimal
 from pathlib import Path
@@ -124,6 +125,11 @@ def test_one_and_a_campaign_from_the_terminal(person: Person) -> None:
     one = json.loads(person.run("predict", "will_buy", "c01", "--json"))
     assert one["features"]["purchases_7d"] == 1
     assert "no events were found" in person.run("predict", "will_buy", "nobody")
+    for asked in (
+        ["c01"],
+        ["--category", "jewelry", "--out", "j.parquet"],
+    ):  # A slip, which a default would hide.
+        person.run("predict", "will_buy", *asked, "--value", "basket=3", code=2)
     told = json.loads(
         person.run("predict", "will_buy", "--category", "jewelry", "--out", "j.parquet", "--json")
     )
@@ -180,7 +186,12 @@ def test_an_inference_is_shown_replayed_explained_and_monitored(person: Person, 
     assert report["live"]["accuracy"] == 1.0
     # Buyers of the tutorial are nothing like those of the training set, and the report has to say so.
     assert any(alert["measure"] == "ks/jewelry_share_90d" for alert in report["alerts"])
-    assert "ALERT" in person.run("monitor", "will_buy", code=1)
+    said = person.run("monitor", "will_buy", "--labels", "labels.jsonl", code=1)
+    assert "ALERT the drift (KS) of jewelry_share_90d is" in said
+    assert re.search(r"^  skew: 0 of 30 recomputed differ$", said, re.MULTILINE)
+    assert re.search(r"^  live: rows 30, accuracy 1, brier 0\.\d{1,6}, ", said, re.MULTILINE)
+    assert re.search(r"^predicted +came true +rows *$", said, re.MULTILINE)
+    assert "{" not in said
 
 
 # Why: tiles that are declared on a table that holds data already say nothing of it until they are brought in.

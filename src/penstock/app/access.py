@@ -78,6 +78,14 @@ class SortRange:
     text: str
     operands: tuple[Plain, ...]
 
+    def says(self) -> str:
+        """In words, behind an attribute's name: `>= 100`, `begins with a`, `between 1 and 5`."""
+        if self.text.startswith("begins_with"):
+            return f"begins with {self.operands[0]}"
+        if "BETWEEN" in self.text:
+            return f"between {self.operands[0]} and {self.operands[1]}"
+        return f"{self.text.split()[1]} {self.operands[0]}"
+
 
 def between(low: Plain, high: Plain) -> SortRange:
     return SortRange("#s BETWEEN :s0 AND :s1", (low, high))

@@ -93,6 +93,7 @@ class App:
         """Aggregates over an entity's events. `time` is text in ISO form, or a number since 1970 in `time_unit`."""
         if time_unit not in TIME_UNITS:
             raise UsageError(f"{name}: time_unit is {', '.join(TIME_UNITS)}, not {time_unit!r}")
+        _check_kind(name, "source", source, Table)
         declared = FeatureSet(name, source, entity, time, dict(features), time_unit, consistent, tiles)
         return _add(self.feature_sets, name, declared)
 
@@ -115,6 +116,7 @@ class App:
         return training.training_set(features, spine, label=label, history=source, backfilled=backfilled)
 
     def predictor(self, name: str, *, features: FeatureSet, model: str, **settings: Any) -> Predictor:
+        _check_kind(name, "features", features, FeatureSet)
         return _add(self.predictors, name, Predictor(name, features, model, **settings))
 
     def on_change(self, table: Table, *, name: str | None = None, **settings: Any) -> Callable[[_F], _F]:
@@ -180,6 +182,13 @@ def seconds(text: str) -> float:
 
 
 _D = TypeVar("_D")
+
+
+def _check_kind(name: str, setting: str, held: object, kind: type[Table] | type[FeatureSet]) -> None:
+    """A name is what one writes first, and has none of what is asked of it later."""
+    if not isinstance(held, kind):
+        maker = "app.table(…)" if kind is Table else "app.features(…)"
+        raise UsageError(f"{name}: {setting} is what {maker} gave, not {held!r}")
 
 
 def _add(held: dict[str, _D], name: str, declared: _D) -> _D:

@@ -16,6 +16,7 @@ from penstock.errors import UsageError
 
 DAY_S = 86_400.0
 TIME_UNITS = ("s", "ms", "us")
+_UNITS_S = (("day", DAY_S), ("hour", 3600.0), ("minute", 60.0), ("second", 1.0))
 
 Number: TypeAlias = float | None
 
@@ -64,6 +65,13 @@ def _window(days: float | None, hours: float | None, minutes: float | None) -> f
     if window_s <= 0:
         raise UsageError("a window is longer than nothing")
     return window_s
+
+
+def window_text(window_s: float) -> str:
+    """`7 days`, `day`, `36 hours`: in the largest unit that it is a whole number of."""
+    unit, unit_s = next((each for each in _UNITS_S if window_s % each[1] == 0), _UNITS_S[-1])
+    count = window_s / unit_s
+    return unit if count == 1 else f"{count:g} {unit}s"
 
 
 def _aggregate(
@@ -191,9 +199,8 @@ class Ahead:
 
     def describe(self) -> str:
         aggregate = self.aggregate
-        days = (aggregate.window_s or 0.0) / DAY_S
         of = f" of {aggregate.attribute}" if aggregate.attribute else ""
-        return f"{aggregate.kind}{of} over the next {days:g} days" + (
+        return f"{aggregate.kind}{of} over the next {window_text(aggregate.window_s or 0.0)}" + (
             "" if self.above is None else f" > {self.above:g}"
         )
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from penstock.app.features import FeatureSet
+from penstock.app.features import FeatureSet, RequestValue
 from penstock.errors import UsageError
 
 # Above them the monitor raises an alert, but for `volume_min`; `monitor=` declares others.
@@ -62,3 +62,14 @@ class Predictor:
             raise UsageError(
                 f"{self.name}: monitor has no bound {', '.join(unknown)}; there is {', '.join(DEFAULT_BOUNDS)}"
             )
+
+    def example(self) -> str:
+        """The path that asks about one, with what the request has to bring: `/predict/will_buy/customer/c1?basket_value=1`."""
+        entity = "1" if self.features.source.key_types.get(self.features.entity) == "N" else "c1"
+        owed = [
+            f"{each.name}=1"
+            for each in self.features.features.values()
+            if isinstance(each, RequestValue) and each.default is None
+        ]
+        path = f"/predict/{self.name}/{self.features.entity_name}/{entity}"
+        return f"{path}?{'&'.join(owed)}" if owed else path

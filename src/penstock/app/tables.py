@@ -16,6 +16,8 @@ from penstock.app.writing import Progress, TableWriter
 from penstock.errors import UsageError
 
 KEY_TYPES = ("S", "N", "B")
+# Of a declared event schema; events/event_items.py checks them. A `?` behind one makes the attribute optional.
+EVENT_TYPES = ("string", "number", "integer", "boolean", "time", "binary", "list", "map", "any")
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,7 @@ def declare(
             raise UsageError(f"global index {index!r} takes a partition key and at most one sort key")
         keys = [_key(part, types) for part in parts]
         indexes[index] = IndexKeys(keys[0], keys[1] if len(keys) > 1 else None, projection, is_global=True)
+    _check_schema(name, settings.get("schema") or {})
     return Table(name, partition, sort, indexes, stream, types, **settings)
 
 
@@ -153,6 +156,12 @@ def _key(text: str, types: dict[str, str]) -> str:
             return name  # Named again without its type.
         raise UsageError(f"key {name!r} is declared as {types[name]} and as {type_}")
     return name
+
+
+def _check_schema(table: str, schema: Mapping[str, Any]) -> None:
+    for name, type_ in schema.items():
+        if not isinstance(type_, str) or type_.removesuffix("?") not in EVENT_TYPES:
+            raise UsageError(f"{table}.{name}: {type_!r} is no event type; it is {', '.join(EVENT_TYPES)}")
 
 
 def _index_parts(spec: IndexSpec) -> tuple[list[str], Projection]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -219,10 +220,8 @@ def compared(left: Version, right: Version) -> dict[str, Any]:
         for name in ("format", "threshold", "created_at", "created_by", "note")
     ]
     for member in ("metrics", "data", "gate"):
-        a, b = getattr(left, member), getattr(right, member)
-        rows += [
-            (f"{member}.{key}", str(a.get(key, "")), str(b.get(key, ""))) for key in dict.fromkeys([*a, *b])
-        ]
+        a, b = (dict(_flat(member, getattr(each, member))) for each in (left, right))
+        rows += [(name, a.get(name, ""), b.get(name, "")) for name in dict.fromkeys([*a, *b])]
     shared = left.baseline.keys() & right.baseline.keys()
     drift = {
         name.lstrip("/"): baseline.psi(left.baseline[name], right.baseline[name])
@@ -230,6 +229,15 @@ def compared(left: Version, right: Version) -> dict[str, Any]:
         if _same_bounds(left.baseline[name], right.baseline[name])
     }
     return {"rows": rows, "drift": drift}
+
+
+def _flat(name: str, held: Any) -> Iterator[tuple[str, str]]:
+    """`data.positions.Purchases`, and its value as text."""
+    if isinstance(held, dict):
+        for key, each in held.items():
+            yield from _flat(f"{name}.{key}", each)
+    else:
+        yield name, str(held)
 
 
 def _same_bounds(a: dict[str, Any], b: dict[str, Any]) -> bool:

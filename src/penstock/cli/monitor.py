@@ -126,7 +126,30 @@ def _label(place: str, text: bytes) -> tuple[str, Any]:
 
 
 def _told(figures: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in figures.items() if value not in ([], {}))
+    return ", ".join(f"{name.replace('_', ' ')} {_figure(value)}" for name, value in figures.items())
+
+
+def _figure(value: Any) -> str:
+    return (
+        f"{value:.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+    )
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} ({count:,})" for name, count in counts.items())
+
+
+def _summary(told: dict[str, Any]) -> dict[str, str]:
+    """A line for each part of the report that is figures and no table."""
+    errors, skew = told["errors"], told["skew"]
+    live = {name: value for name, value in told["live"].items() if name != "calibration"}
+    lines = {name.replace("_", " "): _counted(told[name]) for name in ("by_version", "by_prediction")}
+    lines["errors"] = f"{_counted(errors['by_code'])}, {errors['rate']:.2%} ours" if errors else ""
+    lines["latency ms"] = _told(told["latency_ms"])
+    lines["skew"] = f"{skew['differing']:,} of {skew['rows']:,} recomputed differ" if skew else ""
+    if skew and skew["requestIds"]:
+        lines["skew"] += f", such as {', '.join(skew['requestIds'])}: {'; '.join(skew['examples'])}"
+    return {**lines, "live": _told(live)}
 
 
 def _show(report: Report) -> None:
@@ -134,9 +157,9 @@ def _show(report: Report) -> None:
     print(f"{report.predictor}: {report.rows:,} predictions from {told['from'][:19]} to {told['to'][:19]}")
     if report.read < report.rows:
         print(f"  of the latest {report.read:,}:")
-    for name in ("by_version", "by_prediction", "errors", "latency_ms", "skew", "live"):
-        if told[name]:
-            print(f"  {name.replace('_', ' ')}: {_told(told[name])}")
+    for name, text in _summary(told).items():
+        if text:
+            print(f"  {name}: {text}")
     print_table(
         ("feature", "PSI", "KS", "nulls", "nulls in training"),
         [
@@ -162,6 +185,12 @@ def _show(report: Report) -> None:
                 )
                 for name, ages in report.staleness.items()
             ],
+        )
+    if bins := report.live.get("calibration"):
+        print()
+        print_table(
+            ("predicted", "came true", "rows"),
+            [(f"{each['predicted']:.1%}", f"{each['came_true']:.1%}", f"{each['rows']:,}") for each in bins],
         )
     for alert in report.alerts:
         print(f"ALERT {alert.message}")

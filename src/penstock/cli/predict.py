@@ -15,7 +15,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from penstock.cli.application import AppFile, AsJson, Data, Opened, Store, open_application
 from penstock.cli.output import print_json, print_table
 from penstock.errors import UsageError
-from penstock.features.definition import assemble, compile_set, request_values, transform
+from penstock.features.definition import assemble, compile_set, request_values, transform, unknown_values
 from penstock.features.instants import DAY_US, instant_of_text
 from penstock.features.online import Reader, entity_value, read
 from penstock.models.prediction import decide
@@ -70,6 +70,9 @@ def run(
         if predictor not in opened.app.predictors:
             known = ", ".join(opened.app.predictors) or "none"
             raise UsageError(f"the application declares no predictor {predictor!r}; it declares {known}")
+        plan = compile_set(opened.app.predictors[predictor].features)
+        if unknown := unknown_values(plan, given):
+            raise UsageError(f"{predictor} takes no {', '.join(unknown)}")
         if entity is not None:
             _one(opened, predictor, entity, at_us, given, json)
             return

@@ -56,17 +56,26 @@ def _show(request_id: str, chain: Chain) -> None:
         print("1 · the features came with the request")
     print("\n2 · features")
     parts = chain.model["contributions"]
-    print_table(
-        ("feature", "value", "adds to the sum"),
-        [
-            (name, str(value), f"{parts[name]:+.4f}" if name in parts else "")
-            for name, value in chain.features.items()
-        ],
-    )
+    if parts:
+        print_table(
+            ("feature", "value", "adds to the sum"),
+            [
+                (name, str(value), f"{parts[name]:+.4f}" if name in parts else "")
+                for name, value in chain.features.items()
+            ],
+        )
+    else:  # Not a linear model.
+        print_table(("feature", "value"), [(name, str(value)) for name, value in chain.features.items()])
     print(
         f"\n3 · model {chain.model['name']} ({chain.model['format']}), made {chain.model['createdAt'][:19]}"
     )
-    print("    from " + ", ".join(f"{name} {value}" for name, value in chain.model["data"].items()))
-    print(f"\n4 · {chain.answer['prediction']}, probability {chain.answer['probability']}")
+    print("    from " + ", ".join(f"{name} {_told(held)}" for name, held in chain.model["data"].items()))
+    sure = chain.answer["probability"]
+    print(f"\n4 · {chain.answer['prediction']}" + ("" if sure is None else f", probability {sure}"))
     for text in chain.sql:
         print("\nin the lake:\n" + text)
+
+
+def _told(held: object) -> str:
+    """A figure of the training set; a position for each stream."""
+    return ", ".join(f"{of} {each}" for of, each in held.items()) if isinstance(held, dict) else str(held)

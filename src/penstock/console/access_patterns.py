@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from penstock.app.predictors import Predictor
@@ -108,8 +109,10 @@ def _query(table: str, index: str | None, partition: str, sample: Mapping[str, A
 def _another(sample: Mapping[str, Any], key_names: list[str]) -> dict[str, Any]:
     """The same under a new key: writing an item as it stands would change no index, and cost less than an event does."""
     last = key_names[-1]
-    text = sample[last].get("S")
-    return dict(sample) | ({last: {"S": f"{text}~"}} if text is not None else {})
+    [(tag, held)] = sample[last].items()
+    if tag == "N":
+        held = str(-Decimal(held) - 1)  # Where no time and no count is.
+    return dict(sample) | {last: {tag: f"{held}~" if tag == "S" else held}}
 
 
 def _write_note(table: Table) -> str:

@@ -14,7 +14,7 @@ def version_rows(versions: Sequence[Version], aliases: Mapping[str, int]) -> lis
             "number": each.number,
             "format": each.format,
             "aliases": sorted(alias for alias, number in aliases.items() if number == each.number),
-            "metrics": each.metrics,
+            "metrics": {name: _rounded(value) for name, value in each.metrics.items()},
             "rows": each.data.get("rows"),
             "data": {name: value for name, value in each.data.items() if name != "rows"},
             "gate": each.gate,
@@ -27,3 +27,7 @@ def version_rows(versions: Sequence[Version], aliases: Mapping[str, int]) -> lis
         }
         for each in sorted(versions, key=lambda each: -each.number)
     ]
+
+
+def _rounded(metric: Any) -> Any:
+    return float(f"{metric:.4g}") if isinstance(metric, float) else metric

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -98,7 +99,7 @@ class OverviewPages:
         found = []
         for each in list(app.predictors.values())[:1]:
             address = f"{request.url.scheme}://{request.headers.get('host', '')}"
-            found.append(("Predict", f"curl {address}/predict/{each.name}/{each.features.entity_name}/c1"))
+            found.append(("Predict", f"curl {shlex.quote(address + each.example())}"))
         for name in app.followed()[:1]:
             found.append(("Ask the lake", f'penstock sql "SELECT count(*) FROM current.{name}"'))
         return [*found, ("AWS CLI", f"aws dynamodb list-tables --endpoint-url {api_url}")]

@@ -13,7 +13,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from penstock.app.features import Aggregate, RequestValue
+from penstock.app.access import SortRange
+from penstock.app.features import Aggregate, RequestValue, window_text
 from penstock.app.predictors import Predictor
 from penstock.console.guard import PREFIX
 from penstock.console.inward import ask
@@ -170,7 +171,8 @@ class PredictorPages:
         status, body = await ask(self._app, "GET", path, urlencode(given))
         answer = orjson.loads(body)
         if status != 200:
-            problem = f"{answer.get('message') or answer.get('detail') or body[:200]!r} ({status})"
+            said = answer.get("message") or answer.get("detail") or body[:200].decode()
+            problem = f"{said} ({status})"
             return self._pages.show(request, "prediction.html", problem=problem, answer=None)
         called = f"{self._origin(request)}{path}" + (f"?{urlencode(given)}" if given else "")
         return self._pages.show(
@@ -250,12 +252,17 @@ def _says(held: Any) -> str:
     if held.kind == "ratio" and held.numerator is not None and held.other is not None:
         return f"({_says(held.numerator)}) / ({_says(held.other)})"
     text = _KINDS.get(held.kind, held.kind) + (f" of {held.attribute}" if held.attribute else "")
+    if held.source is not None:
+        text += f" in {held.source.name}"
     if held.where:
-        text += " where " + " and ".join(f"{name} is {value}" for name, value in held.where)
-    if held.window_s is None:
-        return text + ", all time"
-    days = held.window_s / 86_400
-    return text + (f", last {days:g} days" if days >= 1 else f", last {held.window_s / 3600:g} hours")
+        text += " where " + " and ".join(f"{name} {_condition(wanted)}" for name, wanted in held.where)
+    return text + (", all time" if held.window_s is None else f", last {window_text(held.window_s)}")
+
+
+def _condition(wanted: Any) -> str:
+    if isinstance(wanted, list | tuple | set | frozenset):
+        return " or ".join(map(_condition, wanted))
+    return wanted.says() if isinstance(wanted, SortRange) else f"is {wanted}"
 
 
 def _campaign_attribute(predictor: Predictor) -> str | None:

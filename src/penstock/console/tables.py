@@ -19,6 +19,7 @@ from penstock.console.exploring import Form, Target
 from penstock.console.rendering import Pages
 from penstock.console.requests import is_fragment
 from penstock.errors import ServiceError, UsageError
+from penstock.features.definition import compile_set
 from penstock.limits import PAGE_BYTES_MAX
 from penstock.serving import inference_log
 
@@ -75,14 +76,14 @@ class TablePages:
         table = await self.describe(request.path_params["table"])
         if table is None:
             return self._missing(request)
-        sources = [each.name for each in self._context.app.feature_sets.values()
-                   if each.source.name == table["TableName"]]  # fmt: skip
+        readers = [each.name for each in self._context.app.feature_sets.values()
+                   if table["TableName"] in {source.table.name for source in compile_set(each).sources}]  # fmt: skip
         return self._pages.show(
             request,
             "table_schema.html",
             table=table,
             targets=exploring.targets(table),
-            feature_sets=sources,
+            feature_sets=readers,
             in_lake=in_lake(self._context.app, table),
         )
 

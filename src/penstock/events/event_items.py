@@ -83,9 +83,6 @@ class EventShape:
 def shape_of(app: App, table: Table) -> EventShape:
     """As the application declares it."""
     schema = {name: type_.removesuffix("?") for name, type_ in (table.schema or {}).items()}
-    for name, type_ in schema.items():
-        if type_ not in CHECKS:
-            raise UsageError(f"{table.name}.{name}: {type_!r} is no event type; it is {', '.join(CHECKS)}")
     required = frozenset(name for name, type_ in (table.schema or {}).items() if not type_.endswith("?"))
     ordered_by = {features.time for features in app.feature_sets.values() if features.source is table}
     times = {name for name, type_ in schema.items() if type_ == "time"} | ordered_by

@@ -14,7 +14,7 @@ import re
 import reprlib
 from base64 import b64decode
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, TypeAlias
@@ -241,9 +241,14 @@ def _index_for(declared: FeatureSet, table: Table, time: str) -> tuple[str | Non
         if keys.partition == declared.entity and keys.sort == time
     ]
     if not fitting:
+        wanted = (
+            f"local_indexes={{'by_time': '{time}'}}"
+            if table.partition_key == declared.entity
+            else f"global_indexes={{'by_{declared.entity_name}': ('{declared.entity}', '{time}')}}"
+        )
         raise UsageError(
             f"{declared.name} reads the events of one {declared.entity} in order of {time}, and {table.name} has no "
-            f"index for that; declare local_indexes={{'by_time': '{time}'}} on it"
+            f"index for that; declare {wanted} on it"
         )
     is_global, name = min(fitting)
     return name, is_global
@@ -365,6 +370,11 @@ def computed_value(name: str, computed: Any) -> Value:
     raise UsageError(
         f"{name} is computed as {reprlib.repr(computed)}: a feature is a finite number, text, true, false or null"
     )
+
+
+def unknown_values(plan: Plan, given: Iterable[str]) -> list[str]:
+    """The names among the given that no feature requests: a slip, which a default would hide."""
+    return sorted(set(given) - {value.name for value in plan.requested.values()})
 
 
 def request_values(plan: Plan, given: Mapping[str, float | None]) -> dict[str, float | None]:

@@ -180,6 +180,7 @@ def _load(format: str, content: bytes, signature: Signature, classes: tuple[Labe
 def _from_sklearn(estimator: Any, training: TrainingRows, signature: Signature, threshold: float) -> _Fast:
     # scikit-learn takes a second to import; who registers a model of another kind need not have it.
     converting = importlib.import_module("penstock.models.sklearn")
+    converting.check_fitted(estimator, len(signature.columns))
     converted = converting.to_linear(estimator, signature)
     if converted is not None:
         if any(c.fill is None and c.equals is None for c in converted.signature.columns):

@@ -14,10 +14,12 @@ from typing import Any
 import numpy
 import skl2onnx
 import skl2onnx.common.data_types
+import sklearn.exceptions
 import sklearn.impute
 import sklearn.linear_model
 import sklearn.pipeline
 import sklearn.preprocessing
+import sklearn.utils.validation
 
 from penstock.errors import UsageError
 from penstock.models import histogram_boosting
@@ -37,6 +39,19 @@ _LINEAR = (
     sklearn.linear_model.BayesianRidge,
     sklearn.linear_model.HuberRegressor,
 )
+
+
+def check_fitted(estimator: Any, width: int) -> None:
+    """On as many columns as the training rows have. What an estimator of one's own keeps of a fit is its own matter."""
+    name, last = type(estimator).__name__, _steps(estimator)[-1]
+    if type(last).__module__.startswith("sklearn."):
+        try:
+            sklearn.utils.validation.check_is_fitted(last)
+        except sklearn.exceptions.NotFittedError as error:
+            raise UsageError(f"{name} is not fitted; call fit(rows.matrix(), rows.labels) first") from error
+    taken = getattr(estimator, "n_features_in_", width)
+    if taken != width:
+        raise UsageError(f"{name} was fitted on {taken} columns, and rows.matrix() has {width}")
 
 
 def to_linear(estimator: Any, signature: Signature) -> LinearModel | None:

@@ -211,7 +211,7 @@ def _facts(app: App) -> dict[str, str]:
     facts = {"name": app.name, "tables": ", ".join(app.tables)}
     for predictor in app.predictors.values():
         facts.setdefault("predictor", predictor.name)
-        facts.setdefault("entity", predictor.features.entity_name)
+        facts.setdefault("example", predictor.example())
     for name in app.followed()[:1]:
         facts["lake_table"] = name
     return facts

@@ -6,6 +6,7 @@ files in `log/` have everything. Without a terminal (a pipe, CI) progress is a l
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Mapping
@@ -138,9 +139,8 @@ class Terminal:
 def to_try(facts: Mapping[str, str], settings: Settings, program: str) -> list[str]:
     """Three commands that answer something about this very application. `program` is how `penstock` is called here."""
     commands = []
-    if "predictor" in facts:
-        example = facts.get("example", "c1")
-        commands.append(f"curl {settings.app_url}/predict/{facts['predictor']}/{facts['entity']}/{example}")
+    if "example" in facts:
+        commands.append(f"curl {shlex.quote(settings.app_url + facts['example'])}")
     elsewhere = str(settings.data) != "data"
     if "lake_table" in facts:
         option = f" --lake {settings.lake_location}" if elsewhere or settings.lake else ""

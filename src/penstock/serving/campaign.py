@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import orjson
 
 from penstock.errors import ServiceError, UsageError
-from penstock.features.definition import assemble, request_values
+from penstock.features.definition import assemble, request_values, unknown_values
 from penstock.features.online import Observed, Page, entity_value
 from penstock.models.prediction import Prediction
 from penstock.serving.index_walk import IndexWalk, campaign_index, partition_value
@@ -66,8 +66,7 @@ class Campaigns:
                 f"{service.name} is asked about a {plan.entity_name}, or by {walk.by}, not by {by}",
             )
         given = {name: held for name, held in options.items() if name not in ("after", "limit")}
-        unknown = sorted(given.keys() - {requested.name for requested in plan.requested.values()})
-        if unknown:
+        if unknown := unknown_values(plan, given):
             raise bad_request(f"a campaign of {service.name} takes no {', '.join(unknown)}")
         try:
             values = request_values(plan, numbers(given))

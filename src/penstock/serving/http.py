@@ -6,10 +6,11 @@ same event loop. The routes are thin: what they do is predict.py, sagemaker.py a
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote_to_bytes
@@ -22,6 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from penstock.app.application import App
 from penstock.errors import ServiceError
+from penstock.features.definition import unknown_values
 from penstock.features.instants import instant_of_number, instant_of_text
 from penstock.metrics.registry import Registry
 from penstock.models import registry
@@ -79,6 +81,14 @@ class Serving:
             raise unknown_predictor(name, sorted(self.predictors))
         return service
 
+    async def warm(self) -> None:
+        """Before somebody asks. What is wrong with a model or a function is said to whoever does."""
+        for service in self.predictors.values():
+            await self.models.find(service.declared.model)
+            if service.plan.has_python:
+                with suppress(RequestProblem):
+                    await self.python.warm(service.plan)
+
     def close(self) -> None:
         self.python.close()
 
@@ -97,7 +107,9 @@ def build_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        warming = asyncio.create_task(serving.warm())
         yield
+        warming.cancel()
         serving.close()
 
     api = PredictApi(
@@ -399,11 +411,8 @@ def _asked(
     ):
         raise bad_request(f"X-Request-Id has 1 to {REQUEST_ID_BYTES_MAX} printable ASCII characters")
     at = given.pop("at", None)
-    if given:
-        known = {value.name for value in service.plan.requested.values()}
-        unknown = sorted(given.keys() - known)
-        if unknown:
-            raise bad_request(f"{service.name} takes no {', '.join(unknown)}")
+    if given and (unknown := unknown_values(service.plan, given)):
+        raise bad_request(f"{service.name} takes no {', '.join(unknown)}")
     return Asked(entity, given, None if at is None else _instant(at), request_id, received_s)
 
 

@@ -1,7 +1,8 @@
 """A user's Python, called from the loop and run elsewhere: transforms, and models that are Python classes.
 
-One process of its own, started when it is first needed: user code may block, leak or end its process, and predictions that
-need none of it go on. Functions and models travel by value (cloudpickle), once for each version and process.
+One process of its own, started with the application where features are computed, else when it is first needed: user code
+may block, leak or end its process, and predictions that need none of it go on. Functions and models travel by value
+(cloudpickle), once for each version and process.
 
 Y1. A model of format `python` is an object with `predict(rows)`: a list of dicts, feature → value, in; a list out, each a label
     or a number, or (label, probability). Where it was registered with classes, a number, or a list of one for each class,
@@ -77,13 +78,20 @@ class PythonCalls:
         self._child: _Child | None = None
         self._pickled: dict[str, bytes] = {}
 
+    async def warm(self, plan: Plan) -> None:
+        """A process with the plan's functions takes some tenths of a second, which no prediction has to wait for then."""
+        await self._features(_load_there, plan, {})
+
     async def transform(self, plan: Plan, values: Values) -> Values:
+        found: Values = await self._features(_transform_there, plan, values)
+        return found
+
+    async def _features(self, function: Any, plan: Plan, values: Values) -> Any:
         content = self._pickled.get(plan.name)
         if content is None:
             content = self._pickled[plan.name] = by_value(dict(plan.transforms))
         name = f"features/{plan.name}"
-        found: Values = await self._run(_transform_there, name, name, content, values)
-        return found
+        return await self._run(function, name, name, content, values)
 
     async def predict(self, loaded: Loaded, values: Values, threshold: float = 0.5) -> Prediction:
         return (await self.predict_many(loaded, [values], threshold))[0]
@@ -182,6 +190,10 @@ def _call_there(function: Any, name: str, content: bytes | None, values: Any) ->
         if isinstance(error, Exception) and not isinstance(error, StopIteration):
             raise
         raise RuntimeError(f"{type(error).__name__}: {error}") from error
+
+
+def _load_there(name: str, content: bytes | None, values: Values) -> None:
+    _there(name, content)
 
 
 def _transform_there(name: str, content: bytes | None, values: Values) -> Values:

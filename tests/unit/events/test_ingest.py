@@ -19,12 +19,13 @@ from tests.in_memory import Direct, memory_client
 
 from penstock.app.application import App
 from penstock.app.features import count
+from penstock.app.tables import EVENT_TYPES
 from penstock.connect.batch_writer import BatchWriter, write_all
 from penstock.connect.client import Client
 from penstock.connect.http import NoAnswer
 from penstock.connect.json_caller import JsonCaller
 from penstock.connect.retries import Retries
-from penstock.errors import ServiceError
+from penstock.errors import ServiceError, UsageError
 from penstock.events import event_items
 from penstock.events.effects import Held, Read
 from penstock.events.event_bodies import Refused, Unreadable, read_events
@@ -151,6 +152,14 @@ def test_what_features_order_by_is_a_time() -> None:
     found = item_of({"user": "u", "at": "2026-11-20T11:00:00+01:00"}, shape_of(app, clicks))
     assert not isinstance(found, Refused)
     assert found[0]["at"] == {"S": "2026-11-20T10:00:00.000000Z"}
+
+
+# Why: a schema in another language, JSON Schema's for one, was taken in silence and answered the first event with an error 500.
+@pytest.mark.parametrize("type_", ["decimal", "number??", {"type": "number"}, 1])
+def test_a_type_that_events_do_not_have_is_refused_where_it_is_declared(type_: Any) -> None:
+    with pytest.raises(UsageError, match=r"P\.amount: .* is no event type; it is string, number, "):
+        App("shop").table("P", partition_key="c", schema={"at": "time?", "amount": type_})
+    assert set(event_items.CHECKS) == set(EVENT_TYPES)
 
 
 # Why: one bad item would fail a whole BatchWriteItem, so each event is judged on its own, in words.

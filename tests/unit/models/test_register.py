@@ -69,6 +69,22 @@ def rows_of(seed: int, count: int = 300) -> tuple[TrainingRows, numpy.ndarray[An
 SCALERS = [StandardScaler(), MinMaxScaler(), MaxAbsScaler(), "passthrough"]
 
 
+# Why: it was an AttributeError of a coefficient, or of the dimensions of a product, from deep inside.
+@pytest.mark.parametrize(
+    "estimator", [LogisticRegression(), RandomForestClassifier(), make_pipeline(StandardScaler(), Ridge())]
+)
+def test_an_estimator_that_was_not_fitted_on_these_columns_is_refused_in_words(
+    registry: Registry, estimator: Any
+) -> None:
+    training, labels = rows_of(1)
+    name = type(estimator).__name__
+    with pytest.raises(UsageError, match=f"{name} is not fitted; call fit"):
+        register(registry, "m", estimator, training)
+    estimator.fit(numpy.nan_to_num(training.matrix())[:, :2], labels)
+    with pytest.raises(UsageError, match=rf"{name} was fitted on 2 columns, and rows.matrix\(\) has 6"):
+        register(registry, "m", estimator, training)
+
+
 # Why: whatever a pipeline does before its linear model, the coefficients that are served have to answer like the whole of it.
 @pytest.mark.parametrize("scaler", SCALERS, ids=str)
 @pytest.mark.parametrize("last", [LogisticRegression(), Ridge(), LinearRegression()], ids=str)

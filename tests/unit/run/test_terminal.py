@@ -79,7 +79,7 @@ def test_a_death_is_shown_with_what_follows() -> None:
 
 # Why: the commands are typed as they stand; with data elsewhere they would otherwise ask the wrong place.
 def test_what_to_try_names_data_that_lie_elsewhere() -> None:
-    facts = {"predictor": "will_buy", "entity": "customer", "lake_table": "Purchases"}
+    facts = {"example": "/predict/will_buy/customer/c1", "lake_table": "Purchases"}
     assert to_try(facts, SETTINGS, "penstock") == [
         "curl http://127.0.0.1:8080/predict/will_buy/customer/c1",
         'penstock sql "SELECT count(*) FROM current.purchases"',
@@ -91,3 +91,7 @@ def test_what_to_try_names_data_that_lie_elsewhere() -> None:
         'p sql "SELECT count(*) FROM current.purchases" --lake file:/srv/shop/lake',
         "p status --data /srv/shop",
     ]
+    owed = {"example": "/predict/p/sensor/1?ambient_c=1&load=1"}
+    assert (
+        to_try(owed, SETTINGS, "p")[0] == "curl 'http://127.0.0.1:8080/predict/p/sensor/1?ambient_c=1&load=1'"
+    )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
-from penstock import App, count, keys_only
+from penstock import App, count, keys_only, requested
 from penstock.errors import UsageError
+from penstock.features.definition import compile_set
 
 
 # Why: a misspelt bound watched nothing and said nothing; an index that cannot serve a campaign was an error 500 at midnight.
@@ -44,3 +46,34 @@ def test_a_predictor_of_a_binary_entity_is_refused() -> None:
     features = app.features("f", source=orders, entity="customer", time="at", features={"n": count(days=7)})
     with pytest.raises(UsageError, match="customer is binary, which no address can say"):
         app.predictor("p", features=features, model="m")
+
+
+# Why: the first command that a newcomer copies said c1 where sensors are numbers, and was answered with an error.
+def test_the_example_of_a_predictor_has_an_entity_of_its_kind_and_the_values_that_are_owed() -> None:
+    app = App("pumps")
+    readings = app.table("Readings", partition_key="sensor:N", sort_key="at:N")
+    orders = app.table("Orders", partition_key="customer_id", sort_key="at")
+    asked = {"ambient": requested("ambient_c"), "load": requested("load"), "age": requested("age", default=3)}
+    health = app.features("health", source=readings, entity="sensor", time="at", features=asked)
+    buyer = app.features(
+        "buyer", source=orders, entity="customer_id", time="at", features={"n": count(days=7)}
+    )
+    examples = [app.predictor(f.name, features=f, model="m").example() for f in (health, buyer)]
+    assert examples == ["/predict/health/sensor/1?ambient_c=1&load=1", "/predict/buyer/customer/c1"]
+
+
+# Why: a name in place of what it names was an AttributeError of text; and a local index was advised where it cannot help.
+def test_a_source_that_does_not_serve_is_said_in_words() -> None:
+    app = App("shop")
+    orders = app.table("Orders", partition_key="customer", sort_key="order")
+    with pytest.raises(UsageError, match=r"f: source is what app.table\(…\) gave, not 'Orders'"):
+        app.features("f", source="Orders", entity="customer", time="at", features={})  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"p: features is what app.features\(…\) gave, not 'f'"):
+        app.predictor("p", features="f", model="m")  # type: ignore[arg-type]
+    for entity, advice in (
+        ("customer", "local_indexes={'by_time': 'at'}"),
+        ("shop_id", "global_indexes={'by_shop': ('shop_id', 'at')}"),
+    ):
+        features = app.features(entity, source=orders, entity=entity, time="at", features={"n": count()})
+        with pytest.raises(UsageError, match=re.escape(f"declare {advice} on it")):
+            compile_set(features)

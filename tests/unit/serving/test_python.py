@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import multiprocessing
 import os
 import signal
 import sys
@@ -146,6 +147,30 @@ def test_what_cannot_be_a_feature_is_refused_by_its_name(shop: Shop, basket: int
     answer = shop.ask("GET", f"/predict/odd/customer/c1?basket_value={basket}")
     assert (answer.status_code, answer.json()["error"]) == (500, "ModelFailed")
     assert "odd is computed as" in answer.json()["message"]
+
+
+def children() -> set[int | None]:
+    return {each.pid for each in multiprocessing.active_children()}
+
+
+# Why: the first prediction waited 0.4 s for a process to start, and the monitor's first report was an alert on latency.
+def test_the_process_of_computed_features_is_there_before_the_first_prediction(shop: Shop) -> None:
+    serving = shop.api.state.serving
+    serving.close()
+    before = children()
+    plan = serving.predictor("rule").plan
+
+    async def ask() -> tuple[set[int | None], Any]:
+        await serving.warm()
+        warm = children()
+        return warm, await serving.python.transform(
+            plan, {"purchases_7d": 2, "basket": 6.0, "basket_per_purchase": None}
+        )
+
+    warm, values = asyncio.run(ask())
+    assert len(warm - before) == 1
+    assert values["basket_per_purchase"] == 3.0
+    assert children() <= warm
 
 
 # Why: a value that the features need and nobody sent is the caller's to bring.
