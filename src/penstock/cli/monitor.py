@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 import urllib.request
 from pathlib import Path
@@ -66,7 +67,7 @@ def run(
             rows_max=rows_max,
         )
         if keep:
-            monitor.keep(report)
+            monitor.keep(report, shown=not json and sys.stdout.isatty() and sys.stderr.isatty())
     if json:
         print_json(report.as_json())
     else:

@@ -125,7 +125,11 @@ def build_app(
     api.lean = LeanPredict(
         api.by_routes, routes, Outbox(routes.settle, routes.told) if serving.log.adds_together else None
     )
-    add = api.add_api_route
+    _add_routes(api.add_api_route, routes)
+    return api
+
+
+def _add_routes(add: Callable[..., None], routes: _Routes) -> None:
     add(
         "/predict/{predictor}/{entity_name}/{entity_id}",
         routes.predict,
@@ -164,7 +168,6 @@ def build_app(
             }
         },
     )
-    return api
 
 
 def _hint(predictors: Iterable[PredictorService]) -> str:

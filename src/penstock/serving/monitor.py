@@ -6,7 +6,7 @@ skew (logged features against the same recomputed offline), and, where labels ar
 calibration. Bounds make alerts of it (`DEFAULT_BOUNDS`; a predictor declares others with monitor={"psi": 0.1}); what so few
 rows can show by chance (B4 of models/baseline.py) is no alert.
 
-    penstock_alerts: predictor, at#measure → value, bound, message; each alert is posted to a webhook, too, where there is one
+    penstock_alerts: predictor, at#measure → value, bound, message; each alert is logged, and posted to a webhook where there is one
 """
 
 from __future__ import annotations
@@ -240,8 +240,8 @@ class Monitor:
         rows = sorted(read_log(self._client, predictor, from_us, to_us), key=order)
         return len(rows), rows[-rows_max:]
 
-    def keep(self, report: Report) -> None:
-        """Alerts go to the table and the webhook."""
+    def keep(self, report: Report, *, shown: bool = False) -> None:
+        """Alerts go to the log, the table and the webhook. `shown`: who would read the log has them before the eyes."""
         if not report.alerts:
             return
         try:
@@ -250,6 +250,8 @@ class Monitor:
             if error.code != "ResourceInUseException":
                 raise
         for alert in report.alerts:
+            if not shown:
+                log.warning("%s: %s", report.predictor, alert.message)
             self._client.put_item(
                 TableName=ALERTS,
                 Item={

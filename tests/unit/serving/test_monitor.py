@@ -246,19 +246,19 @@ def listening(status: int) -> Iterator[tuple[str, list[Any]]]:
             thread.join()
 
 
-# Why: an alert that nobody hears is none: it is kept in a table, goes to whoever listens, and is printed once, by the command;
-# a listener that fails loses nothing.
-@pytest.mark.parametrize("status", [204, 500])
-def test_an_alert_goes_to_the_table_and_the_webhook(
-    shop: Shop, status: int, caplog: pytest.LogCaptureFixture
+# Why: an alert that nobody hears is none: it goes to the log, to a table and to whoever listens, and once to who sees the report
+# itself; a listener that fails loses nothing.
+@pytest.mark.parametrize(("status", "is_shown"), [(204, False), (500, True)])
+def test_an_alert_goes_to_the_log_the_table_and_the_webhook(
+    shop: Shop, status: int, is_shown: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     rows = [{**row, "total_purchase_volume_30d": 1e6} for row in sample(50, 11)]
     _, began, ended = answered(shop, rows)
     with listening(status) as (url, heard):
         monitor = Monitor(shop.app, shop.client, shop.registry, webhook=url)
         report = monitor.report("will_buy", began, ended)
-        monitor.keep(report)
-    assert "the drift (PSI) of total_purchase_volume_30d" not in caplog.text
+        monitor.keep(report, shown=is_shown)
+    assert ("the drift (PSI) of total_purchase_volume_30d" in caplog.text) is not is_shown
     assert ("the webhook did not take the alert" in caplog.text) == (status == 500)
     [(path, kind, body)] = heard
     assert (path, kind) == ("/hook", "application/json")
