@@ -171,10 +171,11 @@ def _touches(group: Group, reads: Iterable[bytes]) -> bool:
 
 
 class SyncThread:
-    """Runs the syncs of a database that lives on an event loop: `post` brings a call back to the loop's thread."""
+    """Runs the syncs of a database that lives on an event loop: `post` brings a call back to the loop's thread. `seal` is
+    called there when a group has begun, right before its sync: what it has is to be written by then."""
 
-    def __init__(self, post: Callable[[Callable[[], None]], None]) -> None:
-        self._post = post
+    def __init__(self, post: Callable[[Callable[[], None]], None], seal: Callable[[], None]) -> None:
+        self._post, self._seal = post, seal
         # A SimpleQueue wakes its reader from C; a Semaphore is a Condition in Python, which the loop's thread would pay.
         self._groups: SimpleQueue[Group | None] = SimpleQueue()
         self._commit: GroupCommit | None = None
@@ -192,6 +193,7 @@ class SyncThread:
         assert self._commit is not None
         group = self._commit.begin()
         if group is not None:
+            self._seal()  # In one call with its beginning: the end of the sync before may be posted between any two.
             self._groups.put(group)
 
     def _run(self) -> None:

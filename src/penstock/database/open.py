@@ -49,16 +49,16 @@ class ServedDatabase:
         weather: Weather | None = None,
         later: Later | None = None,
     ) -> None:
-        self._syncs = SyncThread(post)
-        self._post, self._later = post, later
+        self._later = later
         self._is_late_set = False
         # Where answers do not wait for a sync, each batch is written before its answer.
         self._gathering = GatheringStore(store) if durability == "power" else None
         self.store: Store = self._gathering or store
+        self._syncs = SyncThread(post, _nothing if self._gathering is None else self._gathering.seal)
         self.database, self._sweeper = compose(
             self.store,
             clock,
-            self._kick,
+            self._syncs.kick,
             post,
             fresh_id,
             folder=folder,
@@ -77,11 +77,6 @@ class ServedDatabase:
                 self.database, store.batch if self._gathering is None else self._gathering.batch_at_once
             )
 
-    def _kick(self) -> None:
-        if self._gathering is not None:
-            self._post(self._seal)
-        self._syncs.kick()
-
     def _kick_late(self) -> None:
         if not self._is_late_set and self._later is not None:
             self._is_late_set = True
@@ -90,11 +85,6 @@ class ServedDatabase:
     def _late(self) -> None:
         self._is_late_set = False
         self.database.commit.hurry()
-
-    def _seal(self) -> None:
-        """Right before a group's sync begins, and only then: while another sync is under way, more is gathered."""
-        if self._gathering is not None and self.database.commit.syncing is None:
-            self._gathering.seal()
 
     def tick(self) -> float:
         """A slice of background work; raises where the store takes no writes until it is opened again."""
@@ -113,6 +103,10 @@ class ServedDatabase:
             self.store.sync()
         finally:
             self.store.close()
+
+
+def _nothing() -> None:
+    """To seal, where each batch is written at once."""
 
 
 def open_database(

@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from time import monotonic
+from typing import TypeAlias
 
 import msgspec
 
@@ -16,6 +17,7 @@ from penstock.run.reports import FD_VARIABLE, Report, decode
 
 _READ_BYTES = 64 * 1024
 _LINE_BYTES_MAX = 16 * 1024  # What is longer is cut: a log is to be read.
+_Pipe: TypeAlias = tuple[asyncio.StreamReader, asyncio.ReadTransport]
 _LAST_WORDS_S = 5.0  # Between asking a hung process for its stacks and killing it.
 
 
@@ -25,7 +27,8 @@ class Child:
     def __init__(
         self,
         process: asyncio.subprocess.Process,
-        reports: asyncio.StreamReader,
+        lines: _Pipe,
+        reports: _Pipe,
         on_line: Callable[[str], None],
         on_report: Callable[[Report], None],
     ) -> None:
@@ -33,11 +36,11 @@ class Child:
         self.heard_s = monotonic()
         self._process = process
         self._on_line, self._on_report = on_line, on_report
-        assert process.stdout is not None
         self._readers = (
-            asyncio.create_task(_each_line(process.stdout, self._line)),
-            asyncio.create_task(_each_line(reports, self._report)),
+            asyncio.create_task(_each_line(lines[0], self._line)),
+            asyncio.create_task(_each_line(reports[0], self._report)),
         )
+        self._transports = lines[1], reports[1]
         self.ended = asyncio.create_task(self._end())
 
     def tell(self, number: signal.Signals) -> None:
@@ -66,6 +69,8 @@ class Child:
         await asyncio.wait(self._readers, timeout=1.0)
         for reader in self._readers:
             reader.cancel()
+        for transport in self._transports:
+            transport.close()
         return code
 
     def _line(self, line: bytes) -> None:
@@ -88,30 +93,40 @@ async def start(
     on_line: Callable[[str], None],
     on_report: Callable[[Report], None],
 ) -> Child:
-    reading, writing = os.pipe()
+    # Pipes of our own: asyncio takes a process for alive as long as anybody holds one of its pipes, and a process that was
+    # killed may leave others behind that do.
+    pipes = [os.pipe(), os.pipe()]
+    (_, for_lines), (_, for_reports) = pipes
     try:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-u",
             *arguments,
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
+            stdout=for_lines,
             stderr=asyncio.subprocess.STDOUT,
-            pass_fds=(writing,),
-            env={**environment, FD_VARIABLE: str(writing)},
+            pass_fds=(for_reports,),
+            env={**environment, FD_VARIABLE: str(for_reports)},
             # Ctrl-C goes to the terminal's whole group; the order of the end is the supervisor's.
             start_new_session=True,
         )
     except BaseException:
-        os.close(reading)
+        for reading, _ in pipes:
+            os.close(reading)
         raise
     finally:
-        os.close(writing)
-    reports = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reports), os.fdopen(reading, "rb")
+        for _, writing in pipes:
+            os.close(writing)
+    lines, reports = [await _reader(reading) for reading, _ in pipes]
+    return Child(process, lines, reports, on_line, on_report)
+
+
+async def _reader(reading: int) -> _Pipe:
+    reader = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(reading, "rb")
     )
-    return Child(process, reports, on_line, on_report)
+    return reader, transport
 
 
 async def _each_line(stream: asyncio.StreamReader, take: Callable[[bytes], None]) -> None:

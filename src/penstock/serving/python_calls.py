@@ -11,6 +11,7 @@ Y2. A process that died is started again; the call that it died on fails, and sa
     ended, so that what waits behind it does not wait for ever.
 Y3. What it raises reaches who asked as an error that code expects: `sys.exit()` would end the loop that waits for it, and no
     future takes a StopIteration.
+Y4. The process ends with the one that it answers, also where that was killed: nobody else would ever end it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import os
 import reprlib
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -168,6 +170,15 @@ def by_value(held: Any) -> bytes:
 
 def _tell_pid(place: Any) -> None:
     place.value = os.getpid()
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
+
+
+def _end_after(parent: Any) -> None:
+    """Y4."""
+    parent.join()
+    os._exit(1)
 
 
 def _there(name: str, content: bytes | None) -> Any:

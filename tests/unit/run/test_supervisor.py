@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -144,6 +146,32 @@ def test_a_process_that_dies_is_started_again(tmp_path: Path) -> None:
     assert witness.count("changed", "worker", "waiting", "ended with exit code 7; starts again in 0.4 s") == 1
     assert witness.count("line", "worker", "ERROR no") == 2
     assert witness.count("changed", "table", "starting") == 1
+
+
+# Why (S2): a process that was killed leaves those that it had started, such as the one that runs a user's Python, and they hold
+# its output open. It was taken for alive as long as they lived.
+def test_a_killed_process_is_started_again_whoever_outlives_it(tmp_path: Path) -> None:
+    programs = Programs(tmp_path)
+    leaves_another = STEADY.replace(
+        "reporter.ready", f"lives = open({str(tmp_path / 'lives')!r}, 'ab'); lives.write(b'.'); lives.flush()\n"
+        "import subprocess\n"
+        "if lives.tell() < 2:\n"
+        "    other = subprocess.Popen(['sleep', '60'])\n"
+        f"    open({str(tmp_path / 'other')!r}, 'w').write(str(other.pid))\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "reporter.ready"
+    )  # fmt: skip
+
+    async def story(_: Supervisor, witness: Witness) -> None:
+        await witness.wait_for("changed", "worker", "ready")
+
+    try:
+        witness, _ = run(
+            tmp_path, programs.role("table", STEADY), (programs.role("worker", leaves_another),), story
+        )
+    finally:
+        os.kill(int((tmp_path / "other").read_text()), signal.SIGKILL)
+    assert witness.count("changed", "worker", "starting") == 2
 
 
 # Why (S2): a taken port stays taken; to try again for ever would hide the reason.

@@ -7,11 +7,13 @@ import math
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import cloudpickle
@@ -309,6 +311,37 @@ def stop(_: object) -> Any:
 
 def complain(_: object) -> Any:
     raise ValueError("\ud800")
+
+
+KILLED = """
+import asyncio, os, signal, cloudpickle
+from penstock.models.registry import Version
+from penstock.serving.live_models import Loaded
+from penstock.serving.python_calls import PythonCalls
+
+class Pid:
+    def predict(self, rows):
+        return [os.getpid() for _ in rows]
+
+async def main():
+    version = Version("pid", 1, "python", "hash", [], [])
+    prediction = await PythonCalls().predict(Loaded(version, None, cloudpickle.dumps(Pid())), {})
+    print(prediction.label, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+# Why: Y4. After `kill -9` of the table process its Python process waited for calls for ever, a new one after each kill.
+def test_the_process_ends_with_the_one_that_it_answers(tmp_path: Path) -> None:
+    program = tmp_path / "killed.py"
+    program.write_text(KILLED)
+    # Returns when all that hold its output have ended, and the Python process does hold it.
+    ended = subprocess.run([sys.executable, program], capture_output=True, check=False, timeout=60)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    assert int(ended.stdout) > 0
 
 
 class Misbehaving:
