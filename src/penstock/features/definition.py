@@ -349,8 +349,15 @@ def transform(plan: Plan, values: Values) -> Values:
     done: Values = {}
     for name, value in values.items():
         step = plan.transforms.get(name)
-        done[name] = value if step is None else computed_value(name, step.compute(dict(done)))
+        done[name] = value if step is None else computed_value(name, _computed(name, step.compute, done))
     return done
+
+
+def _computed(name: str, compute: Callable[[Values], Any], values: Values) -> Any:
+    try:
+        return compute(dict(values))
+    except Exception as error:
+        raise UsageError(f"{name} cannot be computed: {type(error).__name__}: {error}") from error
 
 
 def computed_value(name: str, computed: Any) -> Value:

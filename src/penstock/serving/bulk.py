@@ -6,7 +6,8 @@
 B1. A part is written whole and then renamed: what is there is complete. A run that resumes goes on behind the last entity of
     the last part, at the same instant t, which the first run left in `asked.json`.
 B2. The index is sorted by the entity, so behind one key means behind all its entries (C1 of campaign.py).
-B3. Throttled requests are asked again until they answer; what has no answer then ends the run with an error, never with a gap.
+B3. Throttled requests are asked again until they answer; what has no answer then, or an entity whose features cannot be computed,
+    ends the run with an error that names it, never with a gap. A run after that goes on.
 """
 
 from __future__ import annotations
@@ -171,7 +172,13 @@ class Bulk:
                 for each in self._some(ids[start : start + AT_ONCE], at_us)
             ]
         rows = [assemble(self.plan, each, given) for each in measured]
-        return [transform(self.plan, row) for row in rows] if self.plan.has_python else rows
+        return list(map(self._transformed, ids, rows)) if self.plan.has_python else rows
+
+    def _transformed(self, id_: str, row: Values) -> Values:
+        try:
+            return transform(self.plan, row)
+        except UsageError as error:
+            raise UsageError(f"{self.plan.entity_name} {id_}: {error}") from error
 
     def _from_tiles(self, tiles: TileReader, ids: Sequence[str], at_us: int) -> list[Values]:
         steps = tiles.steps(ids, at_us)

@@ -17,6 +17,7 @@ Y4. The process ends with the one that it answers, also where that was killed: n
 from __future__ import annotations
 
 import asyncio
+import math
 import multiprocessing
 import os
 import reprlib
@@ -232,17 +233,29 @@ def _plain(answer: Any) -> Any:
     if not isinstance(answer, tuple | list):
         return _label(answer)
     if len(answer) == 2:
-        return _label(answer[0]), float(answer[1])
+        return _label(answer[0]), _probability(answer[1])
     return [float(each) for each in answer]
 
 
 def _label(answer: Any) -> Label:
     label = plain_label(answer)
+    is_other = isinstance(label, str) and not isinstance(answer, str)  # Made text, so that it is shown.
+    if is_other or (isinstance(label, float) and not math.isfinite(label)):
+        raise ValueError(
+            f"predict answered {reprlib.repr(answer)}: a label is text, a finite number, true or false"
+        )
     try:
         orjson.dumps(label)
     except orjson.JSONEncodeError as error:
         raise ValueError(f"predict answered {reprlib.repr(label)}, which JSON does not hold") from error
     return label
+
+
+def _probability(answer: Any) -> float:
+    probability = float(answer)
+    if not 0 <= probability <= 1:
+        raise ValueError(f"predict answered the probability {probability}")
+    return probability
 
 
 def prediction_of(answer: Any, classes: Sequence[Label], threshold: float) -> Prediction:

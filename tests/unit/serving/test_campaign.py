@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from tests.shop import Shop
 
+from penstock import computed
 from penstock.errors import ServiceError, UsageError
 from penstock.features.definition import assemble
 from penstock.features.online import Reader, entity_value, read
@@ -102,6 +104,16 @@ def make_bulk(shop: Shop, client: Any, threads: int = 1) -> bulk.Bulk:
     model = load_model(version, shop.registry.content(version))
     declared = shop.app.predictors["will_buy"]
     return bulk.Bulk(declared, client, version, model, threads=threads, sleep=lambda seconds: None)
+
+
+# Why: B3. A traceback of some function named nobody, in a campaign of millions.
+def test_an_entity_whose_features_cannot_be_computed_is_named(shop: Shop) -> None:
+    work = make_bulk(shop, shop.client)
+    step = computed(lambda values: 1 / 0, needs=("purchases_7d",))
+    work.plan = replace(work.plan, transforms={"purchases_7d": step})
+    with pytest.raises(UsageError, match="customer c01: purchases_7d cannot be computed: ZeroDivisionError"):
+        work.features(["c01"], shop.now_us, {})
+    work.close()
 
 
 class Unreliable:
