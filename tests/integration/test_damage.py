@@ -7,6 +7,7 @@ each key in each way. Allowed are: `Corruption` on opening, `Corruption` on read
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from random import Random
 
 import pytest
 
-from penstock.errors import Corruption, UsageError
+from penstock.errors import Corruption, StoreUnavailable, UsageError
 from penstock.store import rocks
 from penstock.store.check import check_store
 from penstock.store.interface import Family
@@ -92,6 +93,32 @@ def image(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     whole = read_all(store)
     store.close()
     return folder / "image", whole
+
+
+# Why: a machine whose disk is full is one that is started again, and the person there needs words, not a traceback.
+def test_a_log_that_there_is_no_room_to_cut_says_so_and_loses_nothing(tmp_path: Path) -> None:
+    store = rocks.open_store(tmp_path / "live")
+    fill(store, 0, 100)
+    store.sync()
+    fill(store, 100, 1000)
+    shutil.copytree(tmp_path / "live", tmp_path / "image")
+    store.close()
+    [log] = (tmp_path / "image" / "rocks").glob("*.log")
+    os.truncate(log, log.stat().st_size - 10)
+    before = log.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(
+        resource.RLIMIT_FSIZE, (4096, hard)
+    )  # Any file that grows further is refused, as on a full disk.
+    try:
+        with pytest.raises(StoreUnavailable, match="room"):
+            rocks.open_store(tmp_path / "image")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert log.read_bytes() == before
+    again = rocks.open_store(tmp_path / "image")
+    assert len(read_all(again)[0]) == 999
+    again.close()
 
 
 def break_a_file(random: Random, folder: Path) -> str:

@@ -162,7 +162,13 @@ class RocksStore:
         if self._read_only:
             raise UsageError(f"{self.folder} was not closed properly: open it for writing once, then read it")
         if cut is not None:
-            cut.apply(aside)
+            try:
+                cut.apply(aside)
+            except OSError as error:
+                raise StoreUnavailable(
+                    f"the log ends in a write that was never finished; setting that aside takes as much room as "
+                    f"{cut.path} has: {error}"
+                ) from error
 
     def get(self, family: Family, key: bytes) -> bytes | None:
         try:
