@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from typing import Any
 
 import pytest
 import uvloop
@@ -193,6 +194,16 @@ def test_a_server_that_stops_sends_what_it_owes(shop: Shop) -> None:
     assert b"\r\nconnection: close\r\n" in answer
 
 
+async def said_while_broken(shop: Shop, owner: Any, name: str, broken: Any) -> tuple[bytes, bytes]:
+    """What is answered while this method of ours is broken, and after it."""
+    async with served(shop.api, PredictionProtocol) as (_, port):
+        await said(port, ASK % (b"c0", b"") + CLOSE)
+        setattr(owner, name, broken)
+        failed = await said(port, ASK % (b"c1", b""))
+        delattr(owner, name)
+        return failed, await said(port, ASK % (b"c1", b"") + CLOSE)
+
+
 # Why: P4. What nobody expected is a 500 with a line in the log; the connection and the next request live on.
 def test_an_unexpected_error_is_a_500_and_is_logged(shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
     service = shop.api.state.serving.predictors["will_buy"]
@@ -200,14 +211,7 @@ def test_an_unexpected_error_is_a_500_and_is_logged(shop: Shop, capfd: pytest.Ca
     async def broken(asked: object, *, in_turn: bool) -> None:
         raise RuntimeError("a bug of ours")
 
-    async def run() -> tuple[bytes, bytes]:
-        async with served(shop.api, PredictionProtocol) as (_, port):
-            service.infer = broken
-            failed = await said(port, ASK % (b"c1", b""))
-            del service.infer
-            return failed, await said(port, ASK % (b"c1", b"") + CLOSE)
-
-    failed, after = uvloop.run(run())
+    failed, after = uvloop.run(said_while_broken(shop, service, "infer", broken))
     assert failed.startswith(b"HTTP/1.1 500 ")
     assert after.startswith(b"HTTP/1.1 200 ")
     assert "RuntimeError: a bug of ours" in capfd.readouterr().err
@@ -217,19 +221,12 @@ def test_an_unexpected_error_is_a_500_and_is_logged(shop: Shop, capfd: pytest.Ca
 def test_an_unexpected_error_of_the_log_is_a_500_and_is_logged(
     shop: Shop, caplog: pytest.LogCaptureFixture
 ) -> None:
+    log = shop.api.state.serving.log
+
     def broken(rows: object) -> None:
         raise RuntimeError("a bug of ours")
 
-    async def run() -> tuple[bytes, bytes]:
-        async with served(shop.api, PredictionProtocol) as (_, port):
-            await said(port, ASK % (b"c0", b"") + CLOSE)
-            log = shop.api.state.serving.log
-            log.add_together = broken
-            failed = await said(port, ASK % (b"c1", b""))
-            del log.add_together
-            return failed, await said(port, ASK % (b"c1", b"") + CLOSE)
-
-    failed, after = uvloop.run(run())
+    failed, after = uvloop.run(said_while_broken(shop, log, "add_together", broken))
     assert failed.startswith(b"HTTP/1.1 500 ")
     assert after.startswith(b"HTTP/1.1 200 ")
     assert "RuntimeError: a bug of ours" in caplog.text

@@ -177,6 +177,16 @@ def _hint(predictors: Iterable[PredictorService]) -> str:
     return "/docs lists all there is"
 
 
+class _Question(msgspec.Struct):
+    """A `GET /predict/…`, taken apart: values and the caller's own id are not looked at yet."""
+
+    predictor: str
+    entity_name: str
+    entity_id: str
+    given: dict[str, Any]
+    request_id: str | None
+
+
 class Owed(msgspec.Struct):
     """An answer, and where it is not in the log yet, what is to be logged before it is told."""
 
@@ -194,49 +204,30 @@ class _Routes:
     async def predict(self, predictor: str, entity_name: str, entity_id: str, request: Request) -> Response:
         given: dict[str, Any] = dict(request.query_params)
         request_id = request.headers.get("x-request-id")
-        status, body = await self.predict_one(predictor, entity_name, entity_id, given, request_id)
+        status, body = await self.predict_one(_Question(predictor, entity_name, entity_id, given, request_id))
         return Response(body, status, media_type="application/json")
 
-    async def predict_one(
-        self,
-        predictor: str,
-        entity_name: str,
-        entity_id: str,
-        given: dict[str, Any],
-        request_id: str | None,
-    ) -> Answer:
-        return (await self._one(predictor, entity_name, entity_id, given, request_id, at_once=True)).answer
+    async def predict_one(self, question: _Question) -> Answer:
+        return (await self._one(question, at_once=True)).answer
 
-    async def infer_one(
-        self, predictor: str, entity_name: str, entity_id: str, given: dict[str, Any], request_id: str | None
-    ) -> Owed:
+    async def infer_one(self, question: _Question) -> Owed:
         """As predict_one, but that `settle` logs it: only then it may be told."""
         # A caller's own id may be one that was answered before: the store tells, after its sync.
-        at_once = request_id is not None
-        return await self._one(predictor, entity_name, entity_id, given, request_id, at_once=at_once)
+        return await self._one(question, at_once=question.request_id is not None)
 
-    async def _one(
-        self,
-        predictor: str,
-        entity_name: str,
-        entity_id: str,
-        given: dict[str, Any],
-        request_id: str | None,
-        *,
-        at_once: bool,
-    ) -> Owed:
+    async def _one(self, question: _Question, *, at_once: bool) -> Owed:
         received_s = time.perf_counter()
         try:
-            service = self._serving.predictor(predictor)
-            if entity_name != service.plan.entity_name:
-                raise unknown_entity(entity_name, service.plan.entity_name)
-            asked = _asked(service, entity_id, given, request_id, received_s)
+            service = self._serving.predictor(question.predictor)
+            if question.entity_name != service.plan.entity_name:
+                raise unknown_entity(question.entity_name, service.plan.entity_name)
+            asked = _asked(service, question.entity_id, question.given, question.request_id, received_s)
             if at_once:
                 return Owed((200, orjson.dumps(await service.answer(asked))))
             unlogged = await service.infer(asked, in_turn=True)
             return Owed((200, orjson.dumps(unlogged.body)), service, unlogged)
         except RequestProblem as problem:
-            return Owed((problem.status, self._problem_body(predictor, problem)))
+            return Owed((problem.status, self._problem_body(question.predictor, problem)))
 
     def settle(self, owed: Sequence[Owed]) -> list[Answer]:
         """Log those that are not logged yet, all as one; the answers that may be told then."""
@@ -363,18 +354,16 @@ class LeanPredict:
         return target.startswith(b"/predict/") and target.partition(b"?")[0].count(b"/") == 4
 
     async def answer(self, target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> Answer:
-        asked = self._asked(target, headers)
-        return (400, _NOT_UTF8) if asked is None else await self._routes.predict_one(*asked)
+        question = self._question(target, headers)
+        return (400, _NOT_UTF8) if question is None else await self._routes.predict_one(question)
 
     async def infer(self, target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> Owed:
         """As `answer`, but that `settle` logs it: only then it may be told."""
-        asked = self._asked(target, headers)
-        return Owed((400, _NOT_UTF8)) if asked is None else await self._routes.infer_one(*asked)
+        question = self._question(target, headers)
+        return Owed((400, _NOT_UTF8)) if question is None else await self._routes.infer_one(question)
 
-    def _asked(
-        self, target: bytes, headers: Iterable[tuple[bytes, bytes]]
-    ) -> tuple[str, str, str, dict[str, Any], str | None] | None:
-        """Predictor, entity, its id, values and the caller's own id; None where the path is no text."""
+    def _question(self, target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> _Question | None:
+        """None where the path is no text."""
         path, _, query = target.partition(b"?")
         try:
             predictor, entity_name, entity_id = _names(path)
@@ -387,7 +376,7 @@ class LeanPredict:
         for name, value in headers:
             if name == b"x-request-id":
                 request_id = value.decode("latin-1")
-        return predictor, entity_name, entity_id, given, request_id
+        return _Question(predictor, entity_name, entity_id, given, request_id)
 
 
 def _names(path: bytes) -> list[str]:

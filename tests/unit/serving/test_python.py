@@ -23,6 +23,7 @@ import pytest
 from tests.shop import Shop
 
 from penstock import App, computed, count, requested
+from penstock.app.features import FeatureSet
 from penstock.features.windows import Value
 from penstock.models.register import TrainingRows, register
 from penstock.models.registry import Version
@@ -89,28 +90,16 @@ def shop() -> Iterator[Shop]:
         local_indexes={"by_time": "purchased_at"},
         stream=True,
     )
-    features = app.features(
-        "basket",
-        source=purchases,
-        entity="customer_id",
-        time="purchased_at",
-        features={
-            "purchases_7d": count(days=7),
-            "basket": requested("basket_value"),
-            "basket_per_purchase": computed(basket_per_purchase, needs=("purchases_7d", "basket")),
-        },
-    )
-    odd = app.features(
-        "odd",
-        source=purchases,
-        entity="customer_id",
-        time="purchased_at",
-        features={
-            "purchases_7d": count(days=7),
-            "basket": requested("basket_value"),
-            "odd": computed(not_plain, needs=("basket",)),
-        },
-    )
+
+    def declare(name: str, feature: str, computed_by: Any) -> FeatureSet:
+        features = {"purchases_7d": count(days=7), "basket": requested("basket_value"), feature: computed_by}
+        return app.features(
+            name, source=purchases, entity="customer_id", time="purchased_at", features=features
+        )
+
+    per_purchase = computed(basket_per_purchase, needs=("purchases_7d", "basket"))
+    features = declare("basket", "basket_per_purchase", per_purchase)
+    odd = declare("odd", "odd", computed(not_plain, needs=("basket",)))
     app.predictor("odd", features=odd, model="any")
     app.predictor("rule", features=features, model="rule")
     app.predictor("broken", features=features, model="broken")
