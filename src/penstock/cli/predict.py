@@ -15,7 +15,14 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from penstock.cli.application import AppFile, AsJson, Data, Opened, Store, open_application
 from penstock.cli.output import print_json, print_table
 from penstock.errors import UsageError
-from penstock.features.definition import assemble, compile_set, request_values, transform, unknown_values
+from penstock.features.definition import (
+    Plan,
+    assemble,
+    compile_set,
+    request_values,
+    transform,
+    unknown_values,
+)
 from penstock.features.instants import DAY_US, instant_of_text
 from penstock.features.online import Reader, entity_value, read
 from penstock.models.prediction import decide
@@ -74,7 +81,7 @@ def run(
         if unknown := unknown_values(plan, given):
             raise UsageError(f"{predictor} takes no {', '.join(unknown)}")
         if entity is not None:
-            _one(opened, predictor, entity, at_us, given, json)
+            _one(opened, predictor, plan, entity, at_us, given, json)
             return
         if out is None:
             raise UsageError("a campaign goes into a file: add --out FILE.parquet")
@@ -105,10 +112,15 @@ def _given(texts: list[str]) -> dict[str, float | None]:
 
 
 def _one(
-    opened: Opened, name: str, entity: str, at_us: int, given: dict[str, float | None], json: bool
+    opened: Opened,
+    name: str,
+    plan: Plan,
+    entity: str,
+    at_us: int,
+    given: dict[str, float | None],
+    json: bool,
 ) -> None:
     declared = opened.app.predictors[name]
-    plan = compile_set(declared.features)
     version = opened.registry.get(*split_name(declared.model))
     model = load_model(version, opened.registry.content(version))
     observed = read(opened.client.query, Reader(plan), entity_value(plan, entity), at_us)
