@@ -26,6 +26,7 @@ from penstock.errors import UsageError
 # A process with a client of its own, told line by line on its standard input what to evaluate.
 WORKER = """
 import os, sys
+exec(sys.argv[2])
 import penstock
 client = penstock.connect("file:" + sys.argv[1])
 print("owner" if client._caller._transport.owns else "guest", flush=True)
@@ -37,9 +38,9 @@ for line in sys.stdin:
 class Worker:
     """Such a process."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, first: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", WORKER, str(folder)],
+            [sys.executable, "-c", WORKER, str(folder), first],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -70,8 +71,9 @@ class Worker:
 
 
 @contextmanager
-def workers(folder: Path, count: int) -> Iterator[list[Worker]]:
-    started = [Worker(folder) for _ in range(count)]
+def workers(folder: Path, count: int, first: str = "") -> Iterator[list[Worker]]:
+    """`first` is run by each before anything else."""
+    started = [Worker(folder, first) for _ in range(count)]
     try:
         yield started
     finally:
@@ -262,19 +264,67 @@ def test_a_forked_child_ends_in_good_order(folder: Path) -> None:
         assert owner.ask(put("1")) == "{}"
 
 
+# Why: a child closes its copies of the guests' connections; theirs to the parent must not end with them.
+def test_a_forked_child_leaves_the_connections_of_its_parents_guests_alone(folder: Path) -> None:
+    with workers(folder, 1) as (owner,):
+        assert owner.hear() == "owner"
+        with open_socket(folder, PATIENCE_S) as guest:
+            for end in ("os._exit(0)", "sys.exit(0)"):
+                assert owner.ask(f"os.waitstatus_to_exitcode(os.waitpid(os.fork() or {end}, 0)[1])") == "0"
+                guest.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                assert guest.recv(1000).startswith(b"HTTP/1.1 200 ")
+
+
+FORK = "os.fork() or sys.stdin.close() or __import__('signal').pause()"
+
+
+@contextmanager
+def child_left_behind(owner: Worker, fork: str = FORK) -> Iterator[None]:
+    """The owner forks a child that stays, and is killed."""
+    child = int(owner.ask(fork))
+    try:
+        owner.kill()
+        yield
+    finally:
+        os.kill(child, signal.SIGKILL)
+
+
 # Why: O4. A child that outlives its parent, as data loaders do, must not hold the directory.
 def test_a_child_that_outlives_the_owner_does_not_hold_the_directory(folder: Path) -> None:
     with workers(folder, 1) as (owner,):
         assert owner.hear() == "owner"
         assert owner.ask(put("1")) == "{}"
-        child = int(owner.ask("os.fork() or sys.stdin.close() or __import__('signal').pause()"))
-        try:
-            owner.kill()
-            with penstock.connect(f"file:{folder}") as client:
-                assert owns(client)
-                assert client.scan(TableName="notes", Select="COUNT")["Count"] == 1
-        finally:
-            os.kill(child, signal.SIGKILL)
+        with child_left_behind(owner), penstock.connect(f"file:{folder}") as client:
+            assert client.scan(TableName="notes", Select="COUNT")["Count"] == 1
+            assert owns(client)
+
+
+# Why: O4. A fork returns in the parent before the child has run at all; who connects in that moment reaches a socket that
+# nobody answers on.
+def test_who_connects_before_the_child_has_let_go_becomes_the_owner_with_its_first_call(folder: Path) -> None:
+    gate = folder.parent / "gate"
+    os.mkfifo(gate)
+    with workers(folder, 1, f"os.register_at_fork(after_in_child=open({str(gate)!r}).read)") as (owner,):
+        opened = gate.open("w")  # The worker opens it while it starts, and reads it in the child.
+        assert owner.hear() == "owner"
+        assert owner.ask(put("1")) == "{}"
+        with child_left_behind(owner), penstock.connect(f"file:{folder}") as client:
+            assert not owns(client)
+            opened.close()
+            assert client.scan(TableName="notes", Select="COUNT")["Count"] == 1
+            assert owns(client)
+
+
+# Why: O4. A connection that a child still holds does not end with the owner: a guest would wait for an answer on it.
+def test_a_child_that_outlives_the_owner_does_not_hold_the_connections_of_guests(folder: Path) -> None:
+    with workers(folder, 1) as (owner,):
+        assert owner.hear() == "owner"
+        with open_socket(folder, PATIENCE_S) as guest:
+            guest.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert guest.recv(100)
+            with child_left_behind(owner):
+                while guest.recv(1000):
+                    """What is left of the answer."""
 
 
 # Why: a long-lived program opens and closes; a descriptor left each time would end it some day.

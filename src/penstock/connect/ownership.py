@@ -7,8 +7,9 @@ O2. Only the holder of the lock makes, replaces and removes `owner.sock`. A sock
 O3. A socket's path may have about 100 bytes. A longer one is reached through a link to its folder, made for
     the moment of binding or connecting in the machine's temporary folder: the kernel measures only what it
     is given.
-O4. A forked child gives the lock and the listening socket up at once. Otherwise it would hold them after its
-    parent's death, and nobody could take the directory over.
+O4. A forked child gives up at once what it has of the lock, the listening socket and the connections of guests.
+    Otherwise it would hold them after its parent's death: nobody could take the directory over, and guests
+    would wait for answers that nobody writes.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class Claim:
         self.folder = folder
         self._lock = lock
         self._bound: socket.socket | None = None
+        self._address = ""
         in_forked_child(self._forget_in_child)
 
     @classmethod
@@ -70,7 +72,7 @@ class Claim:
         except OSError:
             bound.close()
             raise
-        self._bound = bound
+        self._bound, self._address = bound, bound.getsockname()
         return bound
 
     def release(self) -> None:
@@ -84,10 +86,10 @@ class Claim:
     def _forget_in_child(self) -> None:
         """O4. Closing is enough and unlocking would be wrong: the lock is the parent's."""
         if self._lock >= 0:
+            if self._bound is not None:
+                _close_all_at(self._address)
             os.close(self._lock)
             self._lock = -1
-            if self._bound is not None:
-                self._bound.close()
 
 
 def claim_directory(folder: Path) -> Claim:
@@ -122,6 +124,19 @@ def owner_pid(folder: Path) -> str:
         return (folder / LOCK).read_text().strip() or "unknown"
     except OSError:
         return "unknown"
+
+
+def _close_all_at(address: str) -> None:
+    """The socket that listens there, whatever other objects count on it, and every connection that it took."""
+    for descriptor in map(int, os.listdir("/dev/fd")):
+        try:
+            opened = socket.socket(fileno=descriptor)
+        except OSError:
+            continue  # No socket, or the listing's own descriptor.
+        if opened.family == socket.AF_UNIX and opened.getsockname() == address:
+            opened.close()
+        else:
+            opened.detach()
 
 
 @contextmanager

@@ -18,6 +18,7 @@ D2. It survives `kill -9` at once, and power loss after at most `MARK_SYNC_S`: a
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
 import time
 import weakref
@@ -50,16 +51,29 @@ class Lock:
             self._descriptor = -1
 
 
+_in_child: dict[int, weakref.WeakMethod[Callable[[], None]]] = {}
+_places = itertools.count()
+
+
 def in_forked_child(method: Callable[[], None]) -> None:
-    """Have a bound method called in every child that is forked while its object is alive."""
-    held = weakref.WeakMethod(method)
-    os.register_at_fork(after_in_child=lambda: _call_if_alive(held))
+    """Have a bound method called in every child that is forked while its object is alive.
+
+    What was taken last is given up first: who waits for the outer lock shall not find the inner one held.
+    """
+    for place, held in list(_in_child.items()):
+        if held() is None:
+            _in_child.pop(place, None)
+    _in_child[next(_places)] = weakref.WeakMethod(method)
 
 
-def _call_if_alive(held: weakref.WeakMethod[Callable[[], None]]) -> None:
-    call = held()
-    if call is not None:
-        call()
+def _give_up() -> None:
+    for held in reversed(list(_in_child.values())):
+        give_up = held()
+        if give_up is not None:
+            give_up()
+
+
+os.register_at_fork(after_in_child=_give_up)
 
 
 def claim(folder: Path, *, shared: bool = False) -> Lock:

@@ -29,6 +29,30 @@ def test_a_second_opener_is_told_which_process_has_the_directory(tmp_path: Path)
     rocks.open_store(tmp_path).close()
 
 
+# A directory's outer lock invites the next owner; its store's must be free by then.
+def test_a_forked_child_gives_up_last_what_was_taken_first() -> None:
+    program = """
+import os
+from penstock.store.directory import in_forked_child
+
+class Taken:
+    def __init__(self, name):
+        self.name = name
+        in_forked_child(self.give_up)
+
+    def give_up(self):
+        os.write(1, self.name)
+
+outer, dropped, inner = (Taken(name) for name in (b"outer", b"dropped", b"inner"))
+del dropped
+if os.fork() == 0:
+    os._exit(0)
+os.wait()
+"""
+    forked = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert (forked.stdout, forked.stderr) == (b"innerouter", b"")
+
+
 # The lock goes with the process, however it ends: no lock file to remove by hand.
 def test_a_killed_owner_leaves_the_directory_free(tmp_path: Path) -> None:
     program = (
