@@ -46,7 +46,8 @@ def main() -> None:
     declared = app.feature_sets["buyer"]
     bounded = {name: each for name, each in declared.features.items() if name != "days_since_last"}
     tiled = replace(declared, features=bounded, tiles="BuyerTiles")
-    now_us = time.time_ns() // 1000 // DAY_US * DAY_US - 1
+    ended_us = time.time_ns() // 1000 // DAY_US * DAY_US - 1
+    now_us = ended_us + DAY_US // 2
     with (
         tempfile.TemporaryDirectory() as folder,
         penstock.connect(f"file:{folder}/data", durability="process") as client,
@@ -62,16 +63,29 @@ def main() -> None:
         maker = TileMaker(plan, call)
         for customer in range(arguments.customers):
             fill(client, maker, f"c{customer:07}", now_us)
-        for name, features in (("raw rows", declared), ("day tiles", tiled)):
+        for name, features, at_us, reach in (
+            ("raw rows", declared, now_us, False),
+            ("day tiles, as a day ended", tiled, ended_us, False),
+            ("day tiles, as of noon, behind the table", tiled, now_us, False),
+            ("day tiles, as of noon, up to the table", tiled, now_us, True),
+        ):
             signature = Signature(tuple(Column(feature, fill=0.0) for feature in features.features))
             model = LinearModel(signature, ((0.01,) * len(features.features),), (0.0,), (0, 1), "logistic")
             version = Version("will_buy", 1, "linear", "", signature.as_json(), [0, 1])
             predictor = replace(app.predictors["will_buy"], features=features)
-            work = Bulk(predictor, client, version, model, threads=arguments.threads, project=False)
+            work = Bulk(
+                predictor,
+                client,
+                version,
+                model,
+                threads=arguments.threads,
+                project=False,
+                tiles_reach=lambda _, reach=reach: reach,
+            )
             began_s = time.perf_counter()
-            done = work.run("jewelry", Path(folder) / f"{name}.parquet", at_us=now_us)
+            done = work.run("jewelry", Path(folder) / f"{name}.parquet", at_us=at_us)
             rate = (done or 0) / (time.perf_counter() - began_s)
-            print(f"{name:9} {done:,} customers, {rate:,.0f}/s")
+            print(f"{name:40} {done:,} customers, {rate:,.0f}/s")
             work.close()
 
 

@@ -25,6 +25,7 @@ from penstock.features.definition import (
 )
 from penstock.features.instants import DAY_US, instant_of_text
 from penstock.features.online import Reader, entity_value, read
+from penstock.features.tile_reach import soon_reach
 from penstock.models.prediction import decide
 from penstock.models.registry import split_name
 from penstock.models.runtime import load_model
@@ -152,8 +153,21 @@ def _bulk(opened: Opened, name: str, chosen: str, threads: int | None) -> bulk.B
     declared = opened.app.predictors[name]
     version = opened.registry.get(*split_name(declared.model))
     model = load_model(version, opened.registry.content(version))
+    plan = compile_set(declared.features)
+
+    def tiles_reach(until_s: float) -> bool:
+        return not opened.is_remote and soon_reach(opened.client, plan, until_s, time.sleep)
+
     # Whole rows cost less than projected ones where the tables are on this machine.
-    work = bulk.Bulk(declared, opened.client, version, model, threads=threads, project=opened.is_remote)
+    work = bulk.Bulk(
+        declared,
+        opened.client,
+        version,
+        model,
+        threads=threads,
+        project=opened.is_remote,
+        tiles_reach=tiles_reach,
+    )
     if not equals or attribute != work.walk.by:
         raise UsageError(f"campaigns of {name} go by {work.walk.by}: --by {work.walk.by}=VALUE")
     return work

@@ -6,6 +6,7 @@ where no worker is alive.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,11 +15,12 @@ import orjson
 from penstock.connect.client import Client
 from penstock.errors import ServiceError
 from penstock.events.dead_letters import DeadLetters
-from penstock.events.effects import Held, Read
+from penstock.events.effects import Held, Page, Read
 from penstock.events.leases import Lease
 from penstock.events.lineage import Known, StreamShape, listed
 from penstock.events.positions import Positions, consumer_names
-from penstock.events.records import entry_of, lambda_record, lane_of
+from penstock.events.records import Entry, entry_of, lambda_record, lane_of, written_s
+from penstock.events.settings import RETENTION_S
 from penstock.events.source import Source
 
 COUNT_MAX = 10_000  # Records that are counted per shard before it is called "at least".
@@ -129,23 +131,63 @@ def _shard_status(
 
 def _count_behind(source: Source, known: Known, lanes: tuple[int, ...]) -> tuple[int, float, bool]:
     """Records that their lane has not handled, the time of the oldest, and whether there are more than were counted."""
+    count, oldest_s = 0, 0.0
+    for page in _pages(source, known, min(lanes)):
+        for entry in _not_handled(page, known, lanes):
+            oldest_s = oldest_s if count else entry.created_s
+            count += 1
+        if count >= COUNT_MAX:
+            return count, oldest_s, True
+    return count, oldest_s, False
+
+
+def _pages(source: Source, known: Known, after: int) -> Iterator[Page]:
+    """What the stream holds of a shard behind a position, up to its tip; all that it holds where it begins later."""
     held = Held(known.key, 0, 0)
-    arn, shard_id = known.stream.arn, known.shard.id
     iterator: str | None = None
-    after = min(lanes)
-    count, oldest_s, empty = 0, 0.0, 0
-    while count < COUNT_MAX:
-        page = source.read(Read(held, arn, shard_id, iterator, after, 0.0, _PAGE, 0))
+    empty = 0
+    while True:
+        page = source.read(Read(held, known.stream.arn, known.shard.id, iterator, after, 0.0, _PAGE, 0))
+        yield page
         if page.trimmed and after:
             after = 0
             continue
-        for record in page.records:
-            entry = entry_of(lambda_record(record, arn), 0.0)
-            if entry.sequence > lanes[lane_of(record, known.stream.partition_key, len(lanes))]:
-                oldest_s = entry.created_s if not count else oldest_s
-                count += 1
         empty = 0 if page.records else empty + 1
         iterator = page.iterator
         if iterator is None or empty >= 2:
-            return count, oldest_s, False
-    return count, oldest_s, True
+            return
+
+
+def _not_handled(page: Page, known: Known, lanes: tuple[int, ...]) -> Iterator[Entry]:
+    for record in page.records:
+        entry = entry_of(lambda_record(record, known.stream.arn), 0.0)
+        if entry.sequence > lanes[lane_of(record, known.stream.partition_key, len(lanes))]:
+            yield entry
+
+
+def has_handled(client: Client, name: str, table: str, until_s: float) -> bool:
+    """Whether this consumer has handled every change that was made to its table until then, and gave none up."""
+    if DeadLetters(client).count(name):
+        return False
+    positions = Positions(client, name)
+    _, leases, _ = positions.look()
+    known = listed(_streams(client, table), set(leases))
+    return bool(known) and all(
+        _reaches(Source(client, table), each, positions, leases.get(key), until_s)
+        for key, each in known.items()
+    )
+
+
+def _reaches(source: Source, known: Known, positions: Positions, lease: Lease | None, until_s: float) -> bool:
+    if lease is None:
+        return False  # Whoever opens it may find that its first changes are gone (W5 of follower.py).
+    if lease.ended:
+        return True
+    lanes = positions.positions_of(known.key, lease.factor)
+    for page in _pages(source, known, min(lanes)):
+        if page.trimmed and until_s - lease.tip_at_s >= RETENTION_S:
+            return False  # What was trimmed may not have been handled.
+        oldest = next(_not_handled(page, known, lanes), None)
+        if oldest is not None:
+            return written_s(oldest) > until_s
+    return True

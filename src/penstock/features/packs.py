@@ -1,7 +1,8 @@
 """A pack: the tiles of neighbouring days of one entity in one item, so that a window is a slice and a sum.
 
-    form   S  JSON: {"bytes": 4, "of": {measure: [exponent, …]}}: how `rows` is read
-    rows   B  little-endian whole numbers of 4 or 8 bytes, a row a day: day, events, and the numbers of each measure in turn
+    form   S  JSON: {"bytes": 4, "ends": "ms", "of": {measure: [exponent, …]}}: how `rows` is read
+    rows   B  little-endian whole numbers of 4 or 8 bytes, a row a day: day, events, when in the day the first and the last of them
+              lie, and the numbers of each measure in turn
     parts  S  JSON: {measure: [part, …]}, a part a day, of measures that are not in `form`; absent where there are none
 
 K1. A measure of sums (count, total, mean, std, share) has a number for each component of its parts, which is number ×
@@ -12,6 +13,8 @@ K3. A pack spans PACK_DAYS days: ninety days are one item or two. An item has at
 K4. Packs of one `form` lie one below the other as one matrix: pack_sums.py reads those of many entities so, at once.
 K5. The first packs were one JSON text: `columns`, {"days": […], "events": […], "of": {measure: [[exponent, numbers], …] or
     {"parts": […]}}}. They are read as they are, and written in the form above when a day of theirs is folded anew.
+K6. The ends of a day's events are milliseconds, the first rounded down and the last up: what lies between them holds all events
+    of the day. Packs from before they were kept have no `ends` in their form, and their days' events may lie anywhere.
 """
 
 from __future__ import annotations
@@ -22,7 +25,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, TypeAlias
+from operator import attrgetter
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 import numpy
@@ -30,7 +34,8 @@ import orjson
 
 from penstock.errors import Corruption, UsageError
 from penstock.features.definition import Measure, Source
-from penstock.features.windows import EXACT, Part
+from penstock.features.instants import DAY_US
+from penstock.features.windows import EXACT, Part, Row
 
 PACK_DAYS = 256
 _ADDED = frozenset({"count", "sum", "mean", "std", "share"})
@@ -38,8 +43,33 @@ _REMEMBERING, _REMEMBERED_DAYS = frozenset({"last", "first"}), 16
 _COUNTING, _COUNTED_DAYS = frozenset({"distinct", "top"}), 1
 _WHOLE_MAX, _NARROW_MAX = 2**63, 2**31
 TYPES = {4: "<i4", 8: "<i8"}
+MS_US = 1000
+_DAY_MS = DAY_US // MS_US
 
-Folded: TypeAlias = dict[int, tuple[int, dict[str, Part]]]  # day → (events, measure → part)
+
+class Day(NamedTuple):
+    """The tile of one day: how many events, between which milliseconds of the day (K6), and each measure's part."""
+
+    events: int
+    first_ms: int
+    last_ms: int
+    parts: dict[str, Part]
+
+
+Folded: TypeAlias = dict[int, Day]
+
+
+class Form(NamedTuple):
+    """How rows are read: the bytes of a number, whether a row has its day's ends (K6), the exponents of each measure (K1)."""
+
+    width: int
+    has_ends: bool
+    exponents: dict[str, list[int | None]]
+
+    @property
+    def numbers(self) -> int:
+        """Of a row."""
+        return (4 if self.has_ends else 2) + sum(map(len, self.exponents.values()))
 
 
 def pack_days(source: Source) -> int:
@@ -70,16 +100,14 @@ class Pack:
 
     days: list[int]
     events: list[int]
+    first_ms: list[int]
+    last_ms: list[int]
     columns: dict[str, Any]
 
     def places(self, days: range) -> tuple[int, int]:
         """Where these days lie in the columns: begin <= place < end."""
         held = self.days
         return bisect_left(held, days.start), bisect_left(held, days.stop)
-
-    def has_any(self, first: int, last: int) -> bool:
-        begin, end = self.places(range(first, last + 1))
-        return begin < end
 
     def fold(self, measure: Measure, begin: int, end: int) -> Part:
         """The part of at least one day."""
@@ -100,8 +128,10 @@ class Pack:
 
     def by_day(self, measures: Sequence[Measure]) -> Folded:
         return {
-            day: (
+            day: Day(
                 self.events[at],
+                self.first_ms[at],
+                self.last_ms[at],
                 {each.name: self.fold(each, at, at + 1) for each in measures if each.name in self.columns},
             )
             for at, day in enumerate(self.days)
@@ -124,22 +154,45 @@ def pack_of(item: Mapping[str, Any]) -> Pack:
     return unpacked(msgspec.convert(dict(item), Packed))
 
 
+def fold_day(measures: Sequence[Measure], day: int, rows: Sequence[Row]) -> Day:
+    """The tile of a day with events."""
+    instants = [row[0] - day * DAY_US for row in rows]
+    return Day(
+        len(rows),
+        min(instants) // MS_US,
+        -(-max(instants) // MS_US),
+        {measure.name: measure.fold(rows) for measure in measures},
+    )
+
+
 def unpacked(held: Packed) -> Pack:
     if held.columns is not None:
         first = orjson.loads(held.columns.S)
-        return Pack(first["days"], first["events"], first["of"])
-    form, rows = form_and_rows(held)
-    width, exponents = form_of(form)
-    row, count = row_numbers(exponents), len(rows) // width
-    table = struct.unpack(f"<{count}{'i' if width == 4 else 'q'}", rows)
-    left = (list(table[place::row]) for place in range(row))
+        return Pack(first["days"], first["events"], *_anywhere(first["days"]), first["of"])
+    text, rows = form_and_rows(held)
+    form = form_of(text)
+    count = len(rows) // form.width
+    table = struct.unpack(f"<{count}{'i' if form.width == 4 else 'q'}", rows)
+    left = (list(table[place :: form.numbers]) for place in range(form.numbers))
     days, events = next(left), next(left)
+    first_ms, last_ms = (next(left), next(left)) if form.has_ends else _anywhere(days)
     columns: dict[str, Any] = {
-        name: [[exponent, next(left)] for exponent in each] for name, each in exponents.items()
+        name: [[exponent, next(left)] for exponent in each] for name, each in form.exponents.items()
     }
     if held.parts is not None:
         columns |= {name: {"parts": each} for name, each in orjson.loads(held.parts.S).items()}
-    return Pack(days, events, columns)
+    return Pack(days, events, first_ms, last_ms, columns)
+
+
+def _anywhere(days: Sequence[int]) -> tuple[list[int], list[int]]:
+    return [0] * len(days), [_DAY_MS] * len(days)
+
+
+def with_ends(held: Packed) -> Packed:
+    """The same pack in the form of today."""
+    if held.columns is None and held.form is not None and form_of(held.form.S).has_ends:
+        return held
+    return as_kept(unpacked(held))
 
 
 def form_and_rows(held: Packed) -> tuple[str, bytes]:
@@ -149,25 +202,22 @@ def form_and_rows(held: Packed) -> tuple[str, bytes]:
 
 
 @lru_cache(maxsize=256)
-def form_of(text: str) -> tuple[int, dict[str, list[int | None]]]:
-    """The bytes of a number, and the exponents of each measure (K1)."""
+def form_of(text: str) -> Form:
     held = orjson.loads(text)
-    return held["bytes"], held["of"]
-
-
-def row_numbers(exponents: Mapping[str, Sequence[int | None]]) -> int:
-    return 2 + sum(map(len, exponents.values()))
+    return Form(held["bytes"], "ends" in held, held["of"])
 
 
 def packed(measures: Sequence[Measure], folded: Folded) -> dict[str, Any]:
     """The attributes of an item that holds these days. A day without a measure is older than its declaration: see `_column`."""
     days = sorted(folded)
     columns = {
-        measure.name: _column_of(measure, [folded[day][1][measure.name] for day in days])
+        measure.name: _column_of(measure, [folded[day].parts[measure.name] for day in days])
         for measure in measures
-        if all(measure.name in folded[day][1] for day in days)
+        if all(measure.name in folded[day].parts for day in days)
     }
-    held = as_kept(Pack(days, [folded[day][0] for day in days], columns))
+    tiles = [folded[day] for day in days]
+    events, first_ms, last_ms = (list(map(attrgetter(name), tiles)) for name in Day._fields[:3])
+    held = as_kept(Pack(days, events, first_ms, last_ms, columns))
     attributes: dict[str, Any] = msgspec.to_builtins(held, builtin_types=(bytes,))
     return {name: value for name, value in attributes.items() if value is not None}
 
@@ -175,11 +225,12 @@ def packed(measures: Sequence[Measure], folded: Folded) -> dict[str, Any]:
 def as_kept(pack: Pack) -> Packed:
     summed = {name: column for name, column in pack.columns.items() if isinstance(column, list)}
     parts = {name: column["parts"] for name, column in pack.columns.items() if name not in summed}
-    numbers = [pack.days, pack.events, *(each for column in summed.values() for _, each in column)]
+    numbers = [pack.days, pack.events, pack.first_ms, pack.last_ms]
+    numbers += (each for column in summed.values() for _, each in column)
     width = 4 if all(-_NARROW_MAX <= number < _NARROW_MAX for each in numbers for number in each) else 8
     of = {name: [exponent for exponent, _ in column] for name, column in summed.items()}
     return Packed(
-        form=Text(orjson.dumps({"bytes": width, "of": of}).decode()),
+        form=Text(orjson.dumps({"bytes": width, "ends": "ms", "of": of}).decode()),
         rows=Bytes(numpy.array(numbers, dtype=TYPES[width]).T.tobytes()),
         parts=Text(orjson.dumps(parts).decode()) if parts else None,
     )

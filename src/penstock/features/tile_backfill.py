@@ -51,6 +51,10 @@ class TileBackfill:
         for source in self.plan.sources:
             yield from self._source(source, stopping, again)
 
+    def is_done(self) -> bool:
+        """T3, of all sources."""
+        return all(self._kept(source).get("done") == {"BOOL": True} for source in self.plan.sources)
+
     def _source(self, source: Source, stopping: Callable[[], bool], again: bool) -> Iterator[Progress]:
         kept = {} if again else self._kept(source)
         entities = int(kept.get("entities", {}).get("N", "0"))

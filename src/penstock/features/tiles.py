@@ -5,10 +5,11 @@
 
 X1. A tile is the fold of all rows of its day, as the table held them when it was made: it is made anew from the index whenever one
     of its day's events changes, not patched, so late events and corrections need no case of their own.
-X2. A window of w at t takes tiles of the days that lie wholly inside, and raw rows of the two days at its edges. Parts merge
+X2. A window of w at t takes tiles of the days that lie wholly inside. Of the days that it begins and ends in it takes the tile
+    where that says that all or none of the day's events are inside (N5 of pack_sums.py), and raw rows otherwise. Parts merge
     exactly (W3 of windows.py), so the answer has the bits that raw rows give at the tiles' position.
-X3. Tiles lag behind the table by the consumer's lag. A day without a tile is a day without events; only the day of t itself is
-    read from the table in any case.
+X3. Tiles lag behind the table by the consumer's lag. A day without a tile is a day without events. Of the day of t itself the
+    rows are read in any case, unless whoever asks knows that the consumer has come as far as they need (`today_from_tiles`).
 X4. A pack is written under the version that it was read with, before its days were folded: of two makers the later begins anew.
 """
 
@@ -20,6 +21,7 @@ from operator import add, itemgetter
 from typing import Any, TypeAlias
 
 import msgspec
+import numpy
 
 from penstock.app.application import App
 from penstock.app.handlers import ChangeHandler
@@ -28,8 +30,8 @@ from penstock.errors import ServiceError, UsageError
 from penstock.features.definition import Measure, Plan, Source, Values, compile_set
 from penstock.features.instants import DAY_US, instant_of, number_range, text_range
 from penstock.features.online import Observed, Page, entity_value
-from penstock.features.pack_sums import Packs, packs_of
-from penstock.features.packs import Pack, Packed, Text, pack_days, pack_of, packed
+from penstock.features.pack_sums import Bools, Days, Edge, Packs, packs_of
+from penstock.features.packs import Pack, Packed, Text, fold_day, pack_days, pack_of, packed
 from penstock.features.windows import Part, Row, Value
 from penstock.limits import BATCH_GET_KEYS_MAX
 from penstock.wire.codec import decode_answer
@@ -39,6 +41,7 @@ Call: TypeAlias = Callable[
 ]  # A client's method by name, and its request.
 # Answers may be unparsed: most of an answer to BatchGetItem is numbers that are read all at once.
 TileSteps: TypeAlias = Generator[list[tuple[str, dict[str, Any]]], Sequence[Page], list[Observed]]
+_Place: TypeAlias = tuple[str, int, Edge]  # An entity, the number of a source, and a part of a day.
 
 
 _ATTEMPTS_MAX = 20
@@ -69,17 +72,17 @@ def pack_key(plan: Plan, source: Source, pack: int) -> str:
 # -- Raw rows --
 
 
-class _Edge:
-    """The rows of one entity with after < instant <= until, page by page."""
+class _Rows:
+    """The rows of one entity in a part of a day, page by page."""
 
-    def __init__(self, plan: Plan, source: Source, entity: str, after_us: int, until_us: int) -> None:
-        self._source, self._after_us, self._until_us = source, after_us, until_us
+    def __init__(self, plan: Plan, source: Source, entity: str, edge: Edge) -> None:
+        self._source, self._after_us, self._until_us = source, edge.low_us, edge.high_us
         self.rows: list[Row] = []
         is_text = source.table.key_types.get(source.time, "S") == "S"
         if is_text:
-            low, high = ({"S": each} for each in text_range(after_us, until_us))
+            low, high = ({"S": each} for each in text_range(edge.low_us, edge.high_us))
         else:
-            low, high = ({"N": each} for each in number_range(after_us, until_us, source.unit))
+            low, high = ({"N": each} for each in number_range(edge.low_us, edge.high_us, source.unit))
         self.request: dict[str, Any] = {
             "TableName": source.table.name,
             "KeyConditionExpression": "#p = :p AND #t BETWEEN :l AND :h",
@@ -155,13 +158,13 @@ class TileMaker:
         found = self._call("get_item", {"TableName": self._table, "Key": key, "ConsistentRead": True}).get(
             "Item"
         )
-        held = Pack([], [], {}) if found is None else pack_of(found)
+        held = Pack([], [], [], [], {}) if found is None else pack_of(found)
         folded = held.by_day(source.measures)
         for day in days:
             rows = self._rows(source, entity, day)
             folded.pop(day, None)
             if rows:
-                folded[day] = len(rows), {measure.name: measure.fold(rows) for measure in source.measures}
+                folded[day] = fold_day(source.measures, day, rows)
         version = 0 if found is None else int(found["version"]["N"])
         request: dict[str, Any] = {
             "TableName": self._table,
@@ -181,10 +184,10 @@ class TileMaker:
         return True
 
     def _rows(self, source: Source, entity: str, day: int) -> list[Row]:
-        edge = _Edge(self.plan, source, entity, day * DAY_US - 1, (day + 1) * DAY_US - 1)
-        while not edge.take(self._call("query", edge.request)):
+        inside = _Rows(self.plan, source, entity, Edge(day, day * DAY_US - 1, (day + 1) * DAY_US - 1))
+        while not inside.take(self._call("query", inside.request)):
             pass
-        return edge.rows
+        return inside.rows
 
 
 # -- Reading tiles --
@@ -237,9 +240,11 @@ class TileReader:
     def read(self, call: Call, id_: str, at_us: int) -> Values:
         return self.read_many(call, [id_], at_us)[0]
 
-    def read_many(self, call: Call, ids: Sequence[str], at_us: int) -> list[Values]:
+    def read_many(
+        self, call: Call, ids: Sequence[str], at_us: int, *, today_from_tiles: bool = False
+    ) -> list[Values]:
         """Over a blocking client: `call("query", {…})`."""
-        steps = self.steps(ids, at_us)
+        steps = self.steps(ids, at_us, today_from_tiles=today_from_tiles)
         try:
             requests = next(steps)
             while True:
@@ -247,23 +252,20 @@ class TileReader:
         except StopIteration as finished:
             return [each.measured for each in finished.value]
 
-    def steps(self, ids: Sequence[str], at_us: int) -> TileSteps:
-        """Yields rounds of (method, request): first the packs by their full keys and the day of t, then rows of the days that
-        windows begin in, where the pack says that such a day has events."""
-        moment = _Moment(self.plan, at_us)
+    def steps(self, ids: Sequence[str], at_us: int, *, today_from_tiles: bool = False) -> TileSteps:
+        """Yields rounds of (method, request): first the packs by their full keys and the day of t, then rows of the days of
+        which the packs do not say enough (X2). With `today_from_tiles` the day of t is one of those (X3)."""
+        moment = _Moment(self.plan, at_us, today_from_tiles)
         keys = [{"entity": {"S": id_}, "day": {"S": key}} for id_ in ids for key in moment.keys]
         batches = [
             keys[start : start + BATCH_GET_KEYS_MAX] for start in range(0, len(keys), BATCH_GET_KEYS_MAX)
         ]
-        edges: dict[tuple[str, int, int, int], _Edge] = {}
-        for number, low, high in moment.today:
-            for id_ in ids:
-                edges[id_, number, low, high] = _Edge(self.plan, self.plan.sources[number], id_, low, high)
+        rows = {place: self._rows(place) for place in moment.today(ids)}
         packs: dict[tuple[str, str], Packed] = {}
-        reading, is_first = list(edges.values()), True
+        reading, is_first = list(rows.values()), True
         while batches or reading or is_first:
             requests = [("batch_get_item", self._get(batch)) for batch in batches]
-            requests += [("query", edge.request) for edge in reading]
+            requests += [("query", each.request) for each in reading]
             answers = (yield requests) if requests else []
             left = []
             for answer in map(_read, answers[: len(batches)]):
@@ -274,19 +276,18 @@ class TileReader:
                 if again is not None and again["Keys"]:
                     left.append(again["Keys"])
             told = zip(reading, answers[len(batches) :], strict=True)
-            reading = [edge for edge, answer in told if not edge.take(answer)]
+            reading = [each for each, answer in told if not each.take(answer)]
             batches = left
             if is_first and not batches:
                 is_first = False
-                moment.hold(ids, packs)
-                fresh = {place: self._edge(place) for place in moment.begins_with_events(ids)}
-                edges |= fresh
-                reading += fresh.values()
-        return moment.observe(ids, edges)
+                left_open = {place: self._rows(place) for place in moment.hold(ids, packs)}
+                rows |= left_open
+                reading += left_open.values()
+        return moment.observe(ids, rows)
 
-    def _edge(self, place: tuple[str, int, int, int]) -> _Edge:
-        id_, number, low, high = place
-        return _Edge(self.plan, self.plan.sources[number], id_, low, high)
+    def _rows(self, place: _Place) -> _Rows:
+        id_, number, edge = place
+        return _Rows(self.plan, self.plan.sources[number], id_, edge)
 
     def _get(self, keys: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         return {"RequestItems": {self._table: {"Keys": list(keys), "ConsistentRead": True}}}
@@ -295,14 +296,11 @@ class TileReader:
 class _Moment:
     """What is the same for all entities that are asked about at one instant."""
 
-    def __init__(self, plan: Plan, at_us: int) -> None:
+    def __init__(self, plan: Plan, at_us: int, today_from_tiles: bool) -> None:
         self._at_us = at_us
-        today_us = day_of(at_us + 1) * DAY_US - 1
         self.keys: list[str] = []
-        self.today: list[tuple[int, int, int]] = []  # (source, after, until]
-        self._begins: list[tuple[int, int, int]] = []
         self._sources: list[_SourceAt] = []
-        for number, source in enumerate(plan.sources):
+        for source in plan.sources:
             low_us, days = at_us - (source.window_us or 0), pack_days(source)
             keys = [
                 pack_key(plan, source, pack)
@@ -310,14 +308,23 @@ class _Moment:
             ]
             self.keys += keys
             measures = [_MeasureAt(measure, at_us) for measure in source.measures]
-            self._sources.append(_SourceAt(keys, measures))
-            for low, high in sorted({edge for each in measures for edge in each.edges}):
-                # A window that begins today is read from today's rows, with what may be there without a tile.
-                (self.today if high > today_us else self._begins).append((number, low, high))
+            edges = dict.fromkeys(edge for each in measures for edge in each.edges)
+            # A day that t ends is a day like any other: all of it is known.
+            is_told = {edge: today_from_tiles or edge.day < day_of(at_us + 1) for edge in edges}
+            self._sources.append(_SourceAt(keys, measures, is_told))
 
-    def hold(self, ids: Sequence[str], packs: Mapping[tuple[str, str], Packed]) -> None:
-        """The packs of these entities, read all at once."""
-        for source in self._sources:
+    def today(self, ids: Sequence[str]) -> Iterator[_Place]:
+        """Rows to read without asking the packs: they may not know of them yet (X3)."""
+        for number, source in enumerate(self._sources):
+            for edge, is_told in source.is_told.items():
+                if not is_told:
+                    yield from ((id_, number, edge) for id_ in ids)
+
+    def hold(self, ids: Sequence[str], packs: Mapping[tuple[str, str], Packed]) -> list[_Place]:
+        """The packs of these entities, read all at once; the rows that they leave to be read."""
+        none = numpy.zeros(len(ids), dtype=numpy.bool_)
+        left: list[_Place] = []
+        for number, source in enumerate(self._sources):
             found = [
                 (place, pack)
                 for place, id_ in enumerate(ids)
@@ -325,28 +332,34 @@ class _Moment:
                 if (pack := packs.get((id_, key))) is not None
             ]
             source.packs = packs_of(len(ids), found)
+            whole: dict[Edge, Bools] = {}
+            for edge, is_told in source.is_told.items():
+                if is_told:
+                    whole[edge], cut = source.packs.told(edge)
+                    left += ((ids[place], number, edge) for place in cut)
+            same: dict[int | None, Days] = {}  # Measures of one window share what is found of it.
+            for each in source.measures:
+                window_us = each.measure.window_us
+                if window_us not in same:
+                    same[window_us] = each.days_of(whole, none)
+                each.days = same[window_us]
+        return left
 
-    def begins_with_events(self, ids: Sequence[str]) -> Iterator[tuple[str, int, int, int]]:
-        for number, low, high in self._begins:
-            days = range(day_of(low + 1), day_of(high) + 1)
-            for place in sorted(self._sources[number].packs.with_events(days)):
-                yield ids[place], number, low, high
-
-    def observe(self, ids: Sequence[str], edges: Mapping[tuple[str, int, int, int], _Edge]) -> list[Observed]:
+    def observe(self, ids: Sequence[str], read: Mapping[_Place, _Rows]) -> list[Observed]:
         places = {id_: place for place, id_ in enumerate(ids)}
-        raw: dict[tuple[int, int, int], list[tuple[int, list[Row]]]] = {}
-        for (id_, number, low, high), edge in edges.items():
-            if edge.rows:
-                raw.setdefault((number, low, high), []).append((places[id_], edge.rows))
+        raw: dict[tuple[int, Edge], list[tuple[int, list[Row]]]] = {}
+        for (id_, number, edge), each in read.items():
+            if each.rows:
+                raw.setdefault((number, edge), []).append((places[id_], each.rows))
         columns: dict[str, list[Value]] = {}
         events = [0] * len(ids)
         for number, source in enumerate(self._sources):
             longest = max(source.measures, key=_window_of)
-            for each in source.measures:
-                of_raw = [(place, rows) for end in each.edges for place, rows in raw.get((number, *end), ())]
-                columns[each.measure.name] = self._values(source.packs, each, of_raw, len(ids))
-                if each is longest:
-                    events = list(map(add, events, source.packs.events(each.days)))
+            for measure in source.measures:
+                of_raw = [found for edge in measure.edges for found in raw.get((number, edge), ())]
+                columns[measure.measure.name] = self._values(source.packs, measure, of_raw, len(ids))
+                if measure is longest:
+                    events = list(map(add, events, source.packs.events(measure.days)))
                     for place, rows in of_raw:
                         events[place] += len(rows)
         names = list(columns)
@@ -374,44 +387,44 @@ class _Moment:
 
 
 class _SourceAt:
-    """One source at one instant: the keys of its packs, and the packs once they are read."""
+    """One source at one instant: the keys of its packs, the packs once they are read, and its windows' edges, with whether
+    the packs tell of them."""
 
-    __slots__ = ("keys", "measures", "packs")
+    __slots__ = ("is_told", "keys", "measures", "packs")
 
-    def __init__(self, keys: list[str], measures: list[_MeasureAt]) -> None:
-        self.keys, self.measures = keys, measures
+    def __init__(self, keys: list[str], measures: list[_MeasureAt], is_told: dict[Edge, bool]) -> None:
+        self.keys, self.measures, self.is_told = keys, measures, is_told
         self.packs: Packs = packs_of(0, ())
 
 
 class _MeasureAt:
-    """One measure at one instant: its whole days, its edges, and its part of no rows."""
+    """One measure at one instant: the edges of its window, the days of each entity, and its part of no rows."""
 
-    __slots__ = ("days", "edges", "measure", "nothing", "of_nothing")
+    __slots__ = ("_begin", "_end", "_whole", "days", "edges", "measure", "nothing", "of_nothing")
+
+    days: Days
 
     def __init__(self, measure: Measure, at_us: int) -> None:
         self.measure = measure
         self.nothing: Part = measure.fold([])
         self.of_nothing = measure.finish(self.nothing, at_us)
-        self.days = _whole_days(at_us - (measure.window_us or 0), at_us)
-        self.edges = [(low, high) for low, high in _edges_of(measure, at_us) if low < high]
+        low_us = at_us - (measure.window_us or 0)
+        self._whole = range(day_of(low_us) + 1, day_of(at_us + 1))  # Every instant lies in (low, at].
+        first, behind = self._whole.start, self._whole.stop
+        self._begin = Edge(first - 1, low_us, min(first * DAY_US - 1, at_us))
+        # Where the window lies inside one day, that edge is all of it.
+        self._end = Edge(behind, max(behind * DAY_US - 1, low_us), at_us) if behind >= first else None
+        both = (self._begin,) if self._end is None else (self._begin, self._end)
+        self.edges = tuple(edge for edge in both if edge.low_us < edge.high_us)
+
+    def days_of(self, whole: Mapping[Edge, Bools], none: Bools) -> Days:
+        """`whole`: of each edge the entities all of whose events of that day it holds."""
+        after = none if self._end is None else whole.get(self._end, none)
+        return Days(self._whole, whole.get(self._begin, none), after)
 
 
 def _window_of(each: _MeasureAt) -> int:
     return each.measure.window_us or 0
-
-
-def _edges_of(measure: Measure, at_us: int) -> list[tuple[int, int]]:
-    """What of a window no whole day covers, as (after, until]: its two ends, or all of it."""
-    low_us = at_us - (measure.window_us or 0)
-    days = _whole_days(low_us, at_us)
-    if not days:
-        return [(low_us, at_us)]
-    return [(low_us, days[0] * DAY_US - 1), ((days[-1] + 1) * DAY_US - 1, at_us)]
-
-
-def _whole_days(low_us: int, high_us: int) -> range:
-    """Days whose every instant lies in (low, high]."""
-    return range(day_of(low_us) + 1, day_of(high_us + 1))
 
 
 def consumers(app: App, call: Call) -> list[ChangeHandler]:
@@ -427,19 +440,19 @@ def consumers(app: App, call: Call) -> list[ChangeHandler]:
                         f"{plan.name}: tiles are kept from the stream of {source.name}, which has none; declare it "
                         "with stream=True"
                     )
-                found.append(ChangeHandler(_consumer_name(plan.name, source.name), source, maker.handle))
+                found.append(ChangeHandler(consumer_name(plan.name, source.name), source, maker.handle))
     return found
 
 
 def consumer_names(app: App) -> list[tuple[str, str, str]]:
     """The name, feature set and source table of each of these consumers, for those who only list them."""
     return [
-        (_consumer_name(declared.name, table), declared.name, table)
+        (consumer_name(declared.name, table), declared.name, table)
         for declared in app.feature_sets.values()
         if declared.tiles is not None
         for table in dict.fromkeys(source.table.name for source in compile_set(declared).sources)
     ]
 
 
-def _consumer_name(features: str, table: str) -> str:
+def consumer_name(features: str, table: str) -> str:
     return f"tiles-{features}-{table}"

@@ -98,9 +98,12 @@ class Bulk:
         *,
         threads: int | None = None,
         project: bool = True,
+        tiles_reach: Callable[[float], bool] = lambda until_s: False,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`threads`: requests in flight. Where the engine is in this process they share one interpreter with it: one is fastest."""
+        """`threads`: requests in flight. Where the engine is in this process they share one interpreter with it: one is fastest.
+        `tiles_reach` is asked once a run whether the day tiles hold what the tables held at a moment (tile_reach.py): without
+        that each entity costs a Query for the day of t."""
         if threads is None:
             threads = 1 if getattr(client, "runs_engine", False) else THREADS
         self.predictor, self.version, self.model = predictor, version, model
@@ -114,6 +117,7 @@ class Bulk:
         self._tiles = None if self.plan.tiles is None else TileReader(self.plan)
         if self._tiles is not None:
             self._calls = {"query": self._query, "batch_get_item": items_of(client)}
+        self._tiles_reach, self._today_from_tiles = tiles_reach, False
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
         self.capacity = 0.0
 
@@ -181,7 +185,7 @@ class Bulk:
             raise UsageError(f"{self.plan.entity_name} {id_}: {error}") from error
 
     def _from_tiles(self, tiles: TileReader, ids: Sequence[str], at_us: int) -> list[Values]:
-        steps = tiles.steps(ids, at_us)
+        steps = tiles.steps(ids, at_us, today_from_tiles=self._today_from_tiles)
         try:
             requests = next(steps)
             while True:
@@ -259,6 +263,8 @@ class Bulk:
         parts = _Parts(out)
         asked = parts.begin(wanted)
         values = request_values(self.plan, asked["given"])
+        # Asked for this moment, not for t: an event of t's day may be written after it.
+        self._today_from_tiles = self._tiles is not None and self._tiles_reach(time.time())
         done, after = parts.done()
         began_s, before = time.monotonic(), done
         pending: list[pa.Table] = []

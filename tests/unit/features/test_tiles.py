@@ -20,7 +20,7 @@ from penstock.errors import ServiceError, UsageError
 from penstock.features.definition import Plan, compile_set
 from penstock.features.instants import DAY_US, text_of
 from penstock.features.online import Reader, read
-from penstock.features.packs import dump, pack_days, pack_of, packed, restore
+from penstock.features.packs import Day, dump, fold_day, pack_days, pack_of, packed, restore
 from penstock.features.tiles import TileMaker, TileReader, consumers, definition
 from penstock.models import linear
 from penstock.models.register import TrainingRows, register
@@ -133,6 +133,10 @@ def test_tiles_give_the_bits_that_raw_rows_give(changes: list[Any], back: int, p
     at_us = START_US - back
     raw = read(world.client.query, Reader(plan), {"S": "w"}, at_us).measured
     assert TileReader(plan).read(world.call, "w", at_us) == raw
+    # The consumer has handled everything: today's tile knows as much as today's rows.
+    assert TileReader(plan).read_many(world.call, ["w"], at_us, today_from_tiles=True) == [raw]
+    many = ["w", *"uvxyz"]
+    assert TileReader(plan).read_many(world.call, many, at_us, today_from_tiles=True)[0] == raw
 
 
 # Why: what tiles are for: a thousand events a day, and the reads do not grow with them.
@@ -229,11 +233,12 @@ _decimals = st.one_of(
 @given(st.lists(_decimals, min_size=1, max_size=8), st.data())
 def test_a_slice_of_a_pack_is_the_merge_of_its_days(numbers: list[Decimal], data: st.DataObject) -> None:
     measures = (*PLAN.sources[0].measures, *SUMS.sources[0].measures)
-    rows = [[(1, (), {"n": {"N": str(n)}, "colour": {"S": "red"}})] for n in numbers]
+    rows = [
+        [(day * 3 * DAY_US + 1, (), {"n": {"N": str(n)}, "colour": {"S": "red"}})]
+        for day, n in enumerate(numbers)
+    ]
     keyed = {measure.name: measure for measure in measures if not measure.kind.needs_ties}.values()
-    folded = {
-        day * 3: (1, {measure.name: measure.fold(each) for measure in keyed}) for day, each in enumerate(rows)
-    }
+    folded = {day * 3: fold_day(list(keyed), day * 3, each) for day, each in enumerate(rows)}
     pack = pack_of(packed(list(keyed), folded))
     low = data.draw(st.integers(0, 3 * len(numbers) - 3))
     high = data.draw(st.integers(low, 3 * len(numbers)))
@@ -241,15 +246,15 @@ def test_a_slice_of_a_pack_is_the_merge_of_its_days(numbers: list[Decimal], data
     inside = [day for day in folded if low <= day <= high]
     assert end - begin == len(inside)
     for measure in keyed if inside else ():
-        merged = folded[inside[0]][1][measure.name]
+        merged = folded[inside[0]].parts[measure.name]
         for day in inside[1:]:
-            merged = measure.kind.merge(merged, folded[day][1][measure.name])
+            merged = measure.kind.merge(merged, folded[day].parts[measure.name])
         assert pack.fold(measure, begin, end) == merged
 
 
 # Why: a feature that was declared after the tiles were made would be 0 for all of history, and nobody would see it.
 def test_tiles_from_before_a_feature_was_declared_are_refused() -> None:
-    pack = pack_of(packed((), {1: (1, {})}))
+    pack = pack_of(packed((), {1: Day(1, 0, 0, {})}))
     with pytest.raises(UsageError, match="another name"):
         pack.fold(PLAN.sources[0].measures[0], 0, 1)
 

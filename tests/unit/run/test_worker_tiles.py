@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ from penstock.console.streams import kinds_of
 from penstock.errors import UsageError
 from penstock.events.worker import Worker
 from penstock.features import tiles
+from penstock.features.definition import compile_set
+from penstock.features.tile_backfill import backfills
+from penstock.features.tile_reach import reach, soon_reach
 from penstock.run.declared_tables import ensure_tables, tables_of
 from penstock.run.worker_process import keep_tiles
 
@@ -41,6 +45,34 @@ def test_a_write_comes_to_stand_in_a_tile(tmp_path: Path) -> None:
         finally:
             assert worker.stop()
             assert worker.failures() == {}
+
+
+# Why: a campaign that is told so reads no rows of today: every change until then has to stand in a tile.
+def test_tiles_reach_what_their_consumer_has_handled_once_the_past_is_brought_in(tmp_path: Path) -> None:
+    app = clicks_app()
+    plan = compile_set(app.feature_sets["clicker"])
+    with penstock.connect(f"file:{tmp_path}") as client:
+        app.bind(client)
+        ensure_tables(client, tables_of(app))
+        assert not reach(client, plan, time.time()), "no worker ever ran"
+        keep_tiles(app, client)
+        worker = Worker(app, client)
+        worker.start()
+        try:
+            app.tables["Clicks"].put({"who": "w", "id": "1", "at": "2026-11-20T10:00:00.000000Z"})
+            until(lambda: client.scan(TableName="ClickTiles")["Count"] == 1)
+            assert not reach(client, plan, time.time()), "what was there before is not brought in"
+            [backfill] = backfills(app, lambda method, request: getattr(client, method)(**request))
+            assert [progress.done for progress in backfill.run()] == [True]
+            until(lambda: reach(client, plan, time.time()))
+        finally:
+            assert worker.stop()
+        written_s = time.time()
+        app.tables["Clicks"].put({"who": "w", "id": "2", "at": "2026-11-20T11:00:00.000000Z"})
+        assert reach(client, plan, written_s)
+        pauses: list[float] = []
+        assert not soon_reach(client, plan, time.time(), pauses.append), "nobody folds it"
+        assert pauses
 
 
 # Why: without a stream the tiles would stay empty, and an empty tile means "no events": a wrong answer in place of an error.
