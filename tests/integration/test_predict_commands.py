@@ -15,15 +15,23 @@ import pyarrow.parquet as pq
 import pytest
 from tests.integration.predicting import served
 from tests.shop import trained
+from tests.upping import until
 
 import penstock
 from penstock.cli.main import main
-from penstock.features.definition import compile_set
-from penstock.features.instants import DAY_US, text_of
+from penstock.connect.client import Client
+from penstock.events.worker import Worker
+from penstock.features.definition import assemble, compile_set
+from penstock.features.instants import DAY_US, instant_of_text, text_of
 from penstock.features.online import Reader, read
-from penstock.features.tiles import TileReader
-from penstock.models.registry import DEFINITION
+from penstock.features.tile_reach import reach
+from penstock.features.tiles import TileReader, definition
+from penstock.models.artifacts import ArtifactFolder
+from penstock.models.prediction import decide
+from penstock.models.registry import DEFINITION, Registry
+from penstock.models.runtime import load_model
 from penstock.run.app_files import load_app
+from penstock.run.worker_process import keep_tiles
 from penstock.serving.inference_log import table as log_table
 
 APP = """
@@ -42,6 +50,8 @@ buyer = app.features("buyer", source=purchases, entity="customer_id", time="purc
 })
 will_buy = app.predictor("will_buy", features=buyer, model="will_buy@champion", campaign_by="by_category")
 """
+
+TILED = APP.replace('time="purchased_at", features', 'time="purchased_at", tiles="BuyerTiles", features')
 
 
 class Person:
@@ -196,10 +206,7 @@ def test_an_inference_is_shown_replayed_explained_and_monitored(person: Person, 
 
 # Why: tiles that are declared on a table that holds data already say nothing of it until they are brought in.
 def test_tiles_of_what_was_there_before_are_brought_in(person: Person, tmp_path: Path) -> None:
-    declared = APP.replace(
-        'time="purchased_at", features', 'time="purchased_at", tiles="BuyerTiles", features'
-    )
-    (tmp_path / "app.py").write_text(declared.replace('    "days_since_last": since_last(),\n', ""))
+    (tmp_path / "app.py").write_text(TILED.replace('    "days_since_last": since_last(),\n', ""))
     told = json.loads(person.run("tiles", "backfill", "--json"))
     assert told == [{"features": "buyer", "table": "Purchases", "entities": 30, "done": True}]
     assert "30 entities of Purchases have their tiles" in person.run("tiles", "backfill", "buyer", "--again")
@@ -212,3 +219,62 @@ def test_tiles_of_what_was_there_before_are_brought_in(person: Person, tmp_path:
                 lambda method, request: getattr(client, method)(**request), f"c{number:02}", asked_us
             )
             assert found == read(client.query, Reader(plan), {"S": f"c{number:02}"}, asked_us).measured
+
+
+# Why: a campaign that trusts the tiles of today must not miss a purchase that no consumer has folded, and is right where it trusts.
+def test_a_campaign_from_tiles_says_what_raw_rows_say_with_and_without_a_worker(
+    person: Person, tmp_path: Path
+) -> None:
+    (tmp_path / "app.py").write_text(TILED.replace("since_last()", "since_last(days=90)"))
+    register = ("models", "register", "will_buy", "model.pickle", "--rows", "rows.jsonl", "--label", "label")
+    person.run(*register, "--promote")
+    app = load_app(tmp_path / "app.py")
+    with penstock.connect("file:data", durability="process") as client:
+        app.bind(client)
+        plan = compile_set(app.feature_sets["buyer"])
+        keep_tiles(app, client)
+        client.create_table(**definition("BuyerTiles"))
+        worker = Worker(app, client)
+        worker.start()
+        try:
+            person.run("tiles", "backfill")
+            buy(app, "c01", "p2")
+            until(lambda: reach(client, plan, time.time()))
+            assert campaign(person, client, app) == 20
+        finally:
+            assert worker.stop()
+        buy(app, "c01", "p3")
+        buy(app, "c31", "p1")
+        assert campaign(person, client, app) == 21
+
+
+def buy(app: penstock.App, customer: str, purchase: str) -> None:
+    app.tables["Purchases"].put(
+        {
+            "customer_id": customer,
+            "purchase_id": purchase,
+            "purchased_at": text_of(time.time_ns() // 1000),
+            "amount": Decimal("700.25"),
+            "category": "jewelry",
+        }
+    )
+
+
+def campaign(person: Person, client: Client, app: penstock.App) -> int:
+    """How many answers there are; each is what the raw rows of its moment say."""
+    out = Path("tiled.parquet")
+    person.run("predict", "will_buy", "--category", "jewelry", "--out", str(out))
+    registry = Registry(client, ArtifactFolder(Path("data/models")))
+    version = registry.get("will_buy", "champion")
+    model = load_model(version, registry.content(version))
+    plan = compile_set(app.feature_sets["buyer"])
+    rows = pq.read_table(out).to_pylist()
+    for row in rows:
+        at_us = instant_of_text(row["asOf"])
+        assert at_us is not None
+        measured = read(client.query, Reader(plan), {"S": row["customer"]}, at_us).measured
+        values = model.signature.vector(assemble(plan, measured, {}))
+        assert row["probability"] == pytest.approx(
+            decide(model.score_one(values), model.classes, version.threshold).probability
+        )
+    return len(rows)

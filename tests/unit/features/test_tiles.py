@@ -375,3 +375,33 @@ def test_a_campaign_with_five_percent_unprocessed_loses_and_doubles_nobody(seed:
     whole = Bulk(declared, shop.client, version, model, threads=1)
     whole.run("jewelry", tmp_path / "whole.parquet", at_us=shop.now_us)
     assert rows == pq.read_table(tmp_path / "whole.parquet").to_pylist()
+
+
+# Why: X3. A Query for each customer is most of what a campaign from tiles costs; it is owed only where tiles may be behind.
+@pytest.mark.parametrize("reaches", [True, False])
+def test_a_campaign_asks_for_the_rows_of_today_only_where_tiles_may_be_behind(
+    reaches: bool, tmp_path: Path
+) -> None:
+    shop = tiled_shop()
+    version = shop.registry.get("will_buy")
+    model = load_model(version, shop.registry.content(version))
+    asked: list[float] = []
+    queries: list[str] = []
+
+    class Counting:
+        batch_get_item = staticmethod(shop.client.batch_get_item)
+
+        def query(self, **request: Any) -> dict[str, Any]:
+            queries.append(request["IndexName"])
+            answer: dict[str, Any] = shop.client.query(**request)
+            return answer
+
+    def tiles_reach(until_s: float) -> bool:
+        asked.append(until_s)
+        return reaches
+
+    declared = shop.app.predictors["will_buy"]
+    work = Bulk(declared, Counting(), version, model, threads=1, tiles_reach=tiles_reach)
+    assert work.run("jewelry", tmp_path / "c.parquet", at_us=shop.now_us) == 3
+    assert len(asked) == 1
+    assert queries.count("by_time") == (0 if reaches else 3)
