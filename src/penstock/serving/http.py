@@ -39,6 +39,7 @@ from penstock.serving.predict import Asked, PredictorService, Unlogged
 from penstock.serving.problems import (
     RequestProblem,
     bad_request,
+    too_large,
     unknown_entity,
     unknown_predictor,
 )
@@ -422,7 +423,7 @@ def _instant(text: Any) -> int:
 async def _json_object(request: Request) -> dict[str, Any]:
     body = await request.body()
     if len(body) > BODY_BYTES_MAX:
-        raise RequestProblem(413, "TooLarge", f"a body has at most {BODY_BYTES_MAX} bytes")
+        raise too_large(f"a body has at most {BODY_BYTES_MAX} bytes")
     return json_object(body) if body else {}
 
 

@@ -34,6 +34,7 @@ from penstock.serving.problems import (
     model_failed,
     no_table,
     store_failed,
+    too_large,
 )
 from penstock.serving.python_calls import PythonCalls
 from penstock.serving.store import AsyncStore, is_missing
@@ -120,6 +121,10 @@ class PredictorService:
 
     def log_problem(self, error: ServiceError) -> RequestProblem:
         """An answer that is not on record is not given."""
+        if error.code == "ValidationException" and "Item size" in str(error):
+            return too_large(
+                "what was asked, with its answer, is too large for the log: a row has at most 400 KB"
+            )
         return (no_table if is_missing(error) else store_failed)(f"the log: {error}")
 
     async def infer(self, asked: Asked, *, in_turn: bool = False) -> Unlogged:

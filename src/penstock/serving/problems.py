@@ -65,6 +65,10 @@ def store_failed(message: str) -> RequestProblem:
     return RequestProblem(503, "StoreFailed", message)
 
 
+def too_large(message: str) -> RequestProblem:
+    return RequestProblem(413, "TooLarge", message)
+
+
 def model_failed(message: str) -> RequestProblem:
     # A user's words may be no text that JSON holds.
     return RequestProblem(500, "ModelFailed", message.encode(errors="backslashreplace").decode())

@@ -193,6 +193,17 @@ def test_a_wrong_method_is_told_the_right_ones(path: str) -> None:
     }
 
 
+# Why: a row of the log holds what was asked, and an item 400 KB. Who asks for more is told so: 503 says to ask again.
+def test_a_question_that_no_row_of_the_log_holds_is_too_large() -> None:
+    shop = Shop()
+    shop.add_model()
+    features = dict.fromkeys(shop.app.feature_sets["buyer"].features, 1.0)
+    asked = {"features": {**features, "note": "y" * 450_000}}
+    answer = shop.ask("POST", "/endpoints/will_buy/invocations", json=asked)
+    assert (answer.status_code, answer.headers["x-amzn-errortype"]) == (413, "ValidationError")
+    assert "400 KB" in answer.json()["Message"]
+
+
 # Why: "nan" as text makes a number that no comparison holds for: predictions of it came out as nan.
 def test_text_like_nan_is_a_missing_value_and_infinity_none() -> None:
     shop = Shop()
