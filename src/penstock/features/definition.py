@@ -29,6 +29,7 @@ from penstock.features.windows import KINDS, Kind, Part, Row, Value, token
 
 Matches: TypeAlias = Callable[[dict[str, Any]], bool]
 Values: TypeAlias = dict[str, Value]
+Compute: TypeAlias = Callable[[Values], Any]
 
 _INTEGERS_END = 1 << 63  # As JSON of a row of the log holds them.
 _SURROGATES = re.compile("[\ud800-\udfff]")  # Half characters, which UTF-8 does not have.
@@ -346,14 +347,18 @@ def quotient(above: Value, below: Value) -> Value:
 
 def transform(plan: Plan, values: Values) -> Values:
     """Run the transforms, each on the features before it."""
+    return transformed({name: step.compute for name, step in plan.transforms.items()}, values)
+
+
+def transformed(steps: Mapping[str, Compute], values: Values) -> Values:
     done: Values = {}
     for name, value in values.items():
-        step = plan.transforms.get(name)
-        done[name] = value if step is None else computed_value(name, _computed(name, step.compute, done))
+        compute = steps.get(name)
+        done[name] = value if compute is None else computed_value(name, _computed(name, compute, done))
     return done
 
 
-def _computed(name: str, compute: Callable[[Values], Any], values: Values) -> Any:
+def _computed(name: str, compute: Compute, values: Values) -> Any:
     try:
         return compute(dict(values))
     except Exception as error:

@@ -33,7 +33,8 @@ from typing import Any
 import cloudpickle
 import orjson
 
-from penstock.features.definition import Plan, Values, computed_value
+from penstock.errors import UsageError
+from penstock.features.definition import Plan, Values, transformed
 from penstock.models.prediction import Label, Prediction, decide, plain_label
 from penstock.serving.live_models import Loaded
 from penstock.serving.problems import model_failed
@@ -124,6 +125,8 @@ class PythonCalls:
                 raise model_failed(
                     f"{shown}: no answer within {self._call_s_max:g} s; its Python process was ended"
                 ) from error
+            except UsageError as error:  # A feature that cannot be computed, in words.
+                raise model_failed(f"{shown}: {error}") from error
             except Exception as error:
                 raise model_failed(f"{shown}: {type(error).__name__}: {error}") from error
             child.knows(name)
@@ -209,12 +212,7 @@ def _load_there(name: str, content: bytes | None, values: Values) -> None:
 
 
 def _transform_there(name: str, content: bytes | None, values: Values) -> Values:
-    steps = _there(name, content)
-    done: Values = {}
-    for feature, value in values.items():
-        step = steps.get(feature)
-        done[feature] = value if step is None else computed_value(feature, step(dict(done)))
-    return done
+    return transformed(_there(name, content), values)
 
 
 def _predict_there(name: str, content: bytes | None, rows: list[Values]) -> list[Any]:

@@ -140,6 +140,15 @@ def test_what_cannot_be_a_feature_is_refused_by_its_name(shop: Shop, basket: int
     assert "odd is computed as" in answer.json()["message"]
 
 
+# Why: a set has many transforms, and "KeyError: 10.0" says of none of them that it failed; the terminal has the same words.
+def test_a_transform_that_fails_is_named(shop: Shop) -> None:
+    answer = shop.ask("GET", "/predict/odd/customer/c1?basket_value=10")
+    assert answer.json() == {
+        "error": "ModelFailed",
+        "message": "features/odd: odd cannot be computed: KeyError: 10.0",
+    }
+
+
 def children() -> set[int | None]:
     return {each.pid for each in multiprocessing.active_children()}
 
