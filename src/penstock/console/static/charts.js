@@ -25,10 +25,12 @@ function shortTime(text, all) {
 
 /** Labels as milliseconds, in UTC; NaN for what is no time. */
 const timesOf = (labels) => labels.map((each) => (/^\d{4}-\d\d-\d\d/.test(each) ? Date.parse(each.length > 10 ? each.replace(" ", "T").replace(/Z?$/, "Z") : each) : NaN));
+/** The shortest way from one to the next. */
+const stepOf = (times) => Math.min(...times.slice(1).map((each, place) => each - times[place]));
 
 /** Which of these hours or days the range cuts: where it begins, and the one that is going on. Each holds less than its length. */
 function cutShort(labels, since, until) {
-  const times = timesOf(labels), step = Math.min(...times.slice(1).map((each, place) => each - times[place]));
+  const times = timesOf(labels), step = stepOf(times);
   // What stands on no whole minute is a moment of its own, which nothing cuts.
   if (!until || times.some((each) => Number.isNaN(each) || each % 60_000)) return labels.map(() => false);
   return times.map((each, place) => each < Date.parse(since) || place > 0 && each + step > Date.parse(until));
@@ -39,8 +41,7 @@ const EVEN_MAX = 1500;
 function evenly(labels) {
   const times = timesOf(labels);
   if (times.length < 3 || times.some((each, place) => Number.isNaN(each) || place && each <= times[place - 1])) return labels;
-  const step = Math.min(...times.slice(1).map((each, place) => each - times[place]));
-  const span = times.at(-1) - times[0];
+  const step = stepOf(times), span = times.at(-1) - times[0];
   if (span / step > EVEN_MAX || times.some((each) => (each - times[0]) % step)) return labels;
   const known = new Map(times.map((each, place) => [each, labels[place]]));
   const form = labels[0];
