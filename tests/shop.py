@@ -109,7 +109,13 @@ class Shop:
         )
         self._moves = count_up(self.db.clock.now_us())
         self.registry = Registry(self.client, now_us=lambda: next(self._moves), user=lambda: "ann")
-        self.api = build_app(self.app, self.store, now_us=self.db.clock.now_us)
+        self.tiles_hold_today = False
+        self.api = build_app(
+            self.app,
+            self.store,
+            now_us=self.db.clock.now_us,
+            tiles_reach=lambda plan, until_s: self.tiles_hold_today,
+        )
         asyncio.run(prepare_tables(self.store))
 
     @property

@@ -314,17 +314,20 @@ class _State:
         return len(rows)
 
 
-def pages_of(client: Any) -> Callable[..., Page]:
-    """A client's `query`, whose answers stay unparsed where it can leave them so."""
+_METHODS = {"BatchGetItem": "batch_get_item", "Query": "query"}
+
+
+def pages_of(client: Any, action: str = "Query") -> Callable[..., Page]:
+    """A client's method, whose answers stay unparsed where it can leave them so."""
     body = getattr(client, "answer_body", None)
     if body is None:
-        query: Callable[..., Page] = client.query
-        return query
-    return partial(_page, body)
+        method: Callable[..., Page] = getattr(client, _METHODS[action])
+        return method
+    return partial(_page, body, action)
 
 
-def _page(body: Callable[[str, Request], Page], **request: Any) -> Page:
-    return body("Query", request)
+def _page(body: Callable[[str, Request], Page], action: str, /, **request: Any) -> Page:
+    return body(action, request)
 
 
 def read(query: Callable[..., Page], reader: Reader, entity: Mapping[str, str], at_us: int) -> Observed:

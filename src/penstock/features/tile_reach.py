@@ -7,7 +7,7 @@ stream at once, as Penstock's does: AWS's may take seconds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from penstock.connect.client import Client
@@ -19,8 +19,7 @@ from penstock.features.tiles import consumer_name
 
 # A consumer is milliseconds behind, or far. The first pause is for a change that was acknowledged before its sync (durability
 # `process`): the stream shows it a twentieth of a second later.
-_PAUSE_S = 0.25
-_LOOKS_MAX = 4
+PAUSES_S = (0.25, 0.25, 0.25, 0.25)
 
 
 def reach(client: Client, plan: Plan, until_s: float) -> bool:
@@ -39,10 +38,16 @@ def reach(client: Client, plan: Plan, until_s: float) -> bool:
         raise
 
 
-def soon_reach(client: Client, plan: Plan, until_s: float, sleep: Callable[[float], None]) -> bool:
+def soon_reach(
+    client: Client,
+    plan: Plan,
+    until_s: float,
+    sleep: Callable[[float], None],
+    pauses_s: Sequence[float] = PAUSES_S,
+) -> bool:
     """The same, for who can wait a moment for a consumer that is about to get there."""
-    for _ in range(_LOOKS_MAX):
-        sleep(_PAUSE_S)
+    for pause_s in pauses_s:
+        sleep(pause_s)
         if reach(client, plan, until_s):
             return True
     return False

@@ -205,20 +205,6 @@ class _Items(msgspec.Struct, gc=False):
     UnprocessedKeys: dict[str, Any] = {}
 
 
-def items_of(client: Any) -> Callable[..., Page]:
-    """A client's `batch_get_item`, whose answers stay unparsed where it can leave them so."""
-    body = getattr(client, "answer_body", None)
-    if body is None:
-        get: Callable[..., Page] = client.batch_get_item
-        return get
-
-    def unparsed(**request: Any) -> Page:
-        answer: Page = body("BatchGetItem", request)
-        return answer
-
-    return unparsed
-
-
 _decode_items = msgspec.json.Decoder(_Items).decode
 
 

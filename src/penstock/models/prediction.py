@@ -7,7 +7,7 @@ P2. The same row gives the same bits alone and among many.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -15,6 +15,7 @@ import msgspec
 import numpy
 import numpy.typing
 
+from penstock.features.windows import Value
 from penstock.models.signature import Signature
 
 Label: TypeAlias = int | float | str | bool
@@ -78,6 +79,11 @@ def decide_all(scores: Scores, threshold: float) -> list[Prediction]:
     if scores.values.ndim == 1:
         return [decide(score, scores.classes, threshold) for score in scores.values.tolist()]
     return [decide(row, scores.classes, threshold) for row in scores.values.tolist()]
+
+
+def decide_rows(model: Model, rows: Sequence[Mapping[str, Value]], threshold: float) -> list[Prediction]:
+    matrix = numpy.array(model.signature.matrix(rows), dtype=float)
+    return decide_all(model.score(matrix), threshold)
 
 
 def plain_label(label: object) -> Label:

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -26,6 +27,8 @@ from penstock.events.consumer_metrics import watch_consumers
 from penstock.events.ingest import Ingestion
 from penstock.events.ingest_door import IngestDoor
 from penstock.events.system_tables import ensure_table
+from penstock.features.definition import Plan
+from penstock.features.tile_reach import soon_reach
 from penstock.metrics.exposition import CONTENT_TYPE, text
 from penstock.metrics.registry import Registry
 from penstock.models import registry
@@ -41,6 +44,7 @@ _BACKLOG = 1024
 _POLL_S = 0.01
 # Without it FastAPI describes a 422 of its own for every path with a name in it, which no route here gives.
 _OTHER: dict[int | str, dict[str, Any]] = {"default": {"description": "A refusal, with its `message`."}}
+_REACH_PAUSES_S = (0.0, 0.05, 0.1)  # A campaign's first line waits for it.
 _GRACE_S = 5  # For answers that are still owed; a browser's open page stream is cut then.
 
 
@@ -52,7 +56,11 @@ def build(
     if database is not None:
         # Features read what is applied; the position that an inference is logged with is the same moment's.
         store = EndpointStore(database, database.database.view.last_sequence, database.appends)
-    pages = build_app(app, store, artifacts=settings.models_folder, metrics=metrics)
+
+    def tiles_reach(plan: Plan, until_s: float) -> bool:
+        return database is not None and soon_reach(client, plan, until_s, time.sleep, _REACH_PAUSES_S)
+
+    pages = build_app(app, store, artifacts=settings.models_folder, metrics=metrics, tiles_reach=tiles_reach)
     pages.add_api_route("/health", _health, summary="Whether this process answers")
     pages.add_api_route(
         "/metrics", lambda: Response(text(metrics), media_type=CONTENT_TYPE), include_in_schema=False

@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -32,8 +31,8 @@ from penstock.errors import ServiceError, UsageError
 from penstock.features.definition import Plan, Values, assemble, compile_set, request_values, transform
 from penstock.features.instants import text_of
 from penstock.features.online import Observed, Page, Reader, Steps, entity_value, pages_of, read
-from penstock.features.tiles import TileReader, items_of
-from penstock.models.prediction import Model, Prediction, decide_all
+from penstock.features.tiles import TileReader
+from penstock.models.prediction import Model, Prediction, decide_rows
 from penstock.models.registry import Version
 from penstock.serving.campaign import (
     ATTEMPTS_MAX,
@@ -116,7 +115,7 @@ class Bulk:
         self._reader, self._is_remote = Reader(self.plan, project=project), project
         self._tiles = None if self.plan.tiles is None else TileReader(self.plan)
         if self._tiles is not None:
-            self._calls = {"query": self._query, "batch_get_item": items_of(client)}
+            self._calls = {"query": self._query, "batch_get_item": pages_of(client, "BatchGetItem")}
         self._tiles_reach, self._today_from_tiles = tiles_reach, False
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
         self.capacity = 0.0
@@ -221,11 +220,8 @@ class Bulk:
             return {} if observed is None else observed.measured
 
     def predict(self, rows: Sequence[Values]) -> list[Prediction]:
-        matrix = numpy.array(self.model.signature.matrix(rows), dtype=float)
         threshold = self.predictor.threshold
-        return decide_all(
-            self.model.score(matrix), self.version.threshold if threshold is None else threshold
-        )
+        return decide_rows(self.model, rows, self.version.threshold if threshold is None else threshold)
 
     def run(
         self,

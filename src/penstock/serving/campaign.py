@@ -7,6 +7,8 @@ C1. The index is read with a Query, keys only, sorted by the entity: one entity'
 C2. Features come from one bounded Query per entity, many of them in flight. Throttled ones are asked again until they answer.
 C3. The order of the lines is the index' order. A stop resumes after the last line: `{"after": "c17"}`.
 C4. A line is a prediction or, for an entity whose features or model fail, an error. The last line counts both.
+C5. From day tiles, the features and predictions of a chunk are computed together, so many at a time that the loop, which other
+    predictions wait for, is not held longer than a chunk of raw rows holds it. Today is read from them as well where they hold it.
 """
 
 from __future__ import annotations
@@ -14,22 +16,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
 
 import orjson
 
 from penstock.errors import ServiceError, UsageError
-from penstock.features.definition import assemble, request_values, unknown_values
+from penstock.features.definition import Plan, assemble, request_values, unknown_values
 from penstock.features.online import Observed, Page, entity_value
 from penstock.models.prediction import Prediction
 from penstock.serving.index_walk import IndexWalk, campaign_index, partition_value
+from penstock.serving.live_models import Loaded
 from penstock.serving.predict import PredictorService, numbers
 from penstock.serving.problems import RequestProblem, bad_request, missing_values, no_table, store_failed
 from penstock.serving.store import AsyncStore, is_missing
 
 Got = TypeVar("Got")
+Reach: TypeAlias = Callable[[Plan, float], Awaitable[bool]]  # features/tile_reach.py
 
 IN_FLIGHT = 64
+TOGETHER = 128  # C5: of which each costs a third of what one does that is asked for alone.
 PAGE_ITEMS = 1000
 ATTEMPTS_MAX = 12
 PAUSE_S, PAUSE_S_MAX = 0.05, 5.0
@@ -48,8 +54,8 @@ THROTTLED = frozenset(
 class Campaigns:
     """Campaigns over one store."""
 
-    def __init__(self, store: AsyncStore, now_us: Callable[[], int]) -> None:
-        self._store, self._now_us = store, now_us
+    def __init__(self, store: AsyncStore, now_us: Callable[[], int], reach: Reach) -> None:
+        self._store, self._now_us, self._reach = store, now_us, reach
 
     async def begin(
         self, service: PredictorService, by: str, value: str, options: Mapping[str, Any]
@@ -91,7 +97,10 @@ class Campaigns:
             first: list[str] = await anext(pages, [])
         except ServiceError as error:
             raise (no_table if is_missing(error) else store_failed)(str(error)) from error
-        return self._lines(service, first, pages, values)
+        at_us = self._now_us()
+        today_from_tiles = service.tiles is not None and await self._reach(plan, at_us / 1e6)
+        moment = _Moment(at_us, today_from_tiles, values)
+        return self._lines(service, first, pages, moment)
 
     async def _entities(self, walk: IndexWalk, limit: int | None) -> AsyncGenerator[list[str], None]:
         """Distinct entities, page by page, in the index' order (C1)."""
@@ -105,11 +114,8 @@ class Campaigns:
             if found:
                 yield found
 
-    async def _patiently(self, action: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        return await self._with_patience(lambda: self._store.call(action, request))
-
-    async def _pages(self, queries: Sequence[Mapping[str, Any]]) -> list[Page]:
-        return await self._with_patience(lambda: self._store.pages(queries))
+    async def _pages(self, requests: Sequence[Mapping[str, Any]], action: str = "Query") -> list[Page]:
+        return await self._with_patience(lambda: self._store.pages(requests, action))
 
     async def _with_patience(self, ask: Callable[[], Awaitable[Got]]) -> Got:
         pause_s = PAUSE_S
@@ -128,16 +134,15 @@ class Campaigns:
         service: PredictorService,
         first: list[str],
         pages: AsyncGenerator[list[str], None],
-        values: Mapping[str, float | None],
+        moment: _Moment,
     ) -> AsyncIterator[bytes]:
-        at_us = self._now_us()
+        size = IN_FLIGHT if service.tiles is None else TOGETHER
         done = failed = 0
         page: list[str] | None = first
         async with aclosing(pages):  # The caller may go away at any line.
             while page:
-                for start in range(0, len(page), IN_FLIGHT):
-                    chunk = page[start : start + IN_FLIGHT]
-                    lines = await self._chunk(service, chunk, at_us, values)
+                for start in range(0, len(page), size):
+                    lines = await self._chunk(service, page[start : start + size], moment)
                     done += len(lines)
                     failed += sum("error" in line for line in lines)
                     yield b"".join([orjson.dumps(line) + b"\n" for line in lines])
@@ -145,40 +150,55 @@ class Campaigns:
         yield orjson.dumps({"done": done, "failed": failed}) + b"\n"
 
     async def _chunk(
-        self, service: PredictorService, ids: Sequence[str], at_us: int, values: Mapping[str, float | None]
+        self, service: PredictorService, ids: Sequence[str], moment: _Moment
     ) -> list[dict[str, Any]]:
-        """Day tiles of many entities are one request; where it fails, each is asked for alone and says its own error."""
-        found: Sequence[Observed | None] = [None] * len(ids)
+        """Where what is done together fails, each is asked for alone and says its own error."""
+        observed: Sequence[Observed | None] = [None] * len(ids)
         if service.tiles is not None:
-            with suppress(RequestProblem):
-                found = await service.observe_tiles(service.tiles, ids, at_us, self._patiently)
-        lines = (
-            self._line(service, id_, observed, at_us, values)
-            for id_, observed in zip(ids, found, strict=True)
-        )
+            with suppress(RequestProblem, UsageError):
+                observed = found = await service.observe_tiles(
+                    service.tiles, ids, moment.at_us, self._pages, today_from_tiles=moment.today_from_tiles
+                )
+                loaded = await service.models.get(service.declared.model)
+                if loaded.model is not None and not service.plan.has_python:
+                    rows = [assemble(service.plan, each.measured, moment.given) for each in found]
+                    predictions = service.predict_rows(loaded, rows)
+                    return [
+                        _line_of(service, id_, prediction, loaded)
+                        for id_, prediction in zip(ids, predictions, strict=True)
+                    ]
+        lines = (self._line(service, id_, each, moment) for id_, each in zip(ids, observed, strict=True))
         return await asyncio.gather(*lines)
 
     async def _line(
-        self,
-        service: PredictorService,
-        id_: str,
-        observed: Observed | None,
-        at_us: int,
-        values: Mapping[str, float | None],
+        self, service: PredictorService, id_: str, observed: Observed | None, moment: _Moment
     ) -> dict[str, Any]:
         try:
             if observed is None:
-                observed = await service.observe(id_, at_us, self._pages)
-            features = assemble(service.plan, observed.measured, values)
+                observed = await service.observe(id_, moment.at_us, self._pages)
+            features = assemble(service.plan, observed.measured, moment.given)
             if service.plan.has_python:
                 features = await service.python.transform(service.plan, features)
             loaded = await service.models.get(service.declared.model)
-            prediction: Prediction = await service.predict(loaded, features)
+            prediction = await service.predict(loaded, features)
         except RequestProblem as problem:
             return {service.plan.entity_name: id_, "error": problem.code, "message": problem.message}
-        return {
-            service.plan.entity_name: id_,
-            "prediction": prediction.label,
-            "probability": prediction.probability,
-            "modelVersion": str(loaded.version.number),
-        }
+        return _line_of(service, id_, prediction, loaded)
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """What is the same for all entities of one campaign."""
+
+    at_us: int
+    today_from_tiles: bool
+    given: Mapping[str, float | None]
+
+
+def _line_of(service: PredictorService, id_: str, prediction: Prediction, loaded: Loaded) -> dict[str, Any]:
+    return {
+        service.plan.entity_name: id_,
+        "prediction": prediction.label,
+        "probability": prediction.probability,
+        "modelVersion": str(loaded.version.number),
+    }

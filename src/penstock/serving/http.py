@@ -12,7 +12,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, quote, unquote_to_bytes
 
 import msgspec
@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from penstock.app.application import App
 from penstock.errors import ServiceError
-from penstock.features.definition import unknown_values
+from penstock.features.definition import Plan, unknown_values
 from penstock.features.instants import instant_of_number, instant_of_text
 from penstock.metrics.registry import Registry
 from penstock.models import registry
@@ -49,6 +49,7 @@ from penstock.serving.unserved import refuse_by
 from penstock.serving.watch import Watch
 
 BODY_BYTES_MAX = 1024 * 1024
+TilesReach: TypeAlias = Callable[[Plan, float], bool]
 ID = "penstock.id"  # In a request's scope: the id in its path.
 _NOT_UTF8 = orjson.dumps({"error": "BadRequest", "message": "a path is UTF-8 where it is not ASCII"})
 
@@ -64,6 +65,7 @@ class Serving:
         artifacts: Path | None = None,
         metrics: Registry | None = None,
         now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+        tiles_reach: TilesReach | None = None,
     ) -> None:
         self.app, self.store = app, store
         self.models = LiveModels(store, None if artifacts is None else ArtifactFolder(artifacts))
@@ -74,7 +76,12 @@ class Serving:
             name: PredictorService(declared, store, self.models, self.log, self.python, self.watch, now_us)
             for name, declared in app.predictors.items()
         }
-        self.campaigns = Campaigns(store, now_us)
+        self._tiles_reach = tiles_reach
+        self.campaigns = Campaigns(store, now_us, self._reach)
+
+    async def _reach(self, plan: Plan, until_s: float) -> bool:
+        reach = self._tiles_reach
+        return reach is not None and await asyncio.to_thread(reach, plan, until_s)
 
     def predictor(self, name: str) -> PredictorService:
         service = self.predictors.get(name)
@@ -101,10 +108,14 @@ def build_app(
     artifacts: Path | None = None,
     metrics: Registry | None = None,
     now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+    tiles_reach: TilesReach | None = None,
 ) -> PredictApi:
-    """`client` is an AsyncStore (`EndpointStore(database)` in process) or any client of penstock.connect."""
+    """`client` is an AsyncStore (`EndpointStore(database)` in process) or any client of penstock.connect. `tiles_reach` says in a
+    thread whether day tiles hold what their tables held at a moment; without it campaigns read the rows of today."""
     store: AsyncStore = client if hasattr(client, "call_all") else ClientStore(client)
-    serving = Serving(app, store, artifacts=artifacts, metrics=metrics, now_us=now_us)
+    serving = Serving(
+        app, store, artifacts=artifacts, metrics=metrics, now_us=now_us, tiles_reach=tiles_reach
+    )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -17,7 +17,7 @@ from penstock.errors import PenstockError, ServiceError, UsageError
 from penstock.features.definition import Values, assemble, compile_set, request_values
 from penstock.features.online import Observed, Page, Reader, entity_value
 from penstock.features.tiles import TileReader
-from penstock.models.prediction import Prediction, decide
+from penstock.models.prediction import Prediction, decide, decide_rows
 from penstock.serving.inference_log import (
     CHALLENGER,
     CHAMPION,
@@ -40,11 +40,10 @@ from penstock.serving.python_calls import PythonCalls
 from penstock.serving.store import AsyncStore, is_missing
 from penstock.serving.watch import Watch
 
-Call: TypeAlias = Callable[[str, Mapping[str, Any]], Awaitable[dict[str, Any]]]
 Pages: TypeAlias = Callable[[Sequence[Mapping[str, Any]]], Awaitable[list[Page]]]
+PagesOf: TypeAlias = Callable[[Sequence[Mapping[str, Any]], str], Awaitable[list[Page]]]
 
 SHADOWS_MAX = 64  # Of a challenger that is Python: what is asked beyond is counted and not answered.
-_ACTIONS = {"batch_get_item": "BatchGetItem", "query": "Query"}
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -235,7 +234,7 @@ class PredictorService:
         """Read what the features need. `pages` replaces the store's, for those who have more patience."""
         key = self._key(entity)
         if self.tiles is not None:
-            [observed] = await self.observe_tiles(self.tiles, [entity], at_us, self._store.call)
+            [observed] = await self.observe_tiles(self.tiles, [entity], at_us, self._store.pages)
             return observed
         steps = self.reader.steps(key, at_us)
         pages = self._store.pages if pages is None else pages
@@ -256,15 +255,20 @@ class PredictorService:
             raise bad_request(str(error)) from error
 
     async def observe_tiles(
-        self, tiles: TileReader, entities: Sequence[str], at_us: int, call: Call
+        self,
+        tiles: TileReader,
+        entities: Sequence[str],
+        at_us: int,
+        pages: PagesOf,
+        *,
+        today_from_tiles: bool = False,
     ) -> list[Observed]:
-        """Days that were folded beforehand, and the raw edges."""
-        steps = tiles.steps(entities, at_us)
+        """Days that were folded beforehand, and the rows of those that are not enough."""
+        steps = tiles.steps(entities, at_us, today_from_tiles=today_from_tiles)
         try:
             requests = next(steps)
             while True:
-                calls = [call(_ACTIONS[method], request) for method, request in requests]
-                requests = steps.send(await asyncio.gather(*calls))
+                requests = steps.send(await _both(requests, pages))
         except StopIteration as finished:
             observed: list[Observed] = finished.value
             return observed
@@ -272,6 +276,11 @@ class PredictorService:
             raise model_failed(str(error)) from error
         except ServiceError as error:
             raise (no_table if is_missing(error) else store_failed)(str(error)) from error
+
+    def predict_rows(self, loaded: Loaded, rows: Sequence[Values]) -> list[Prediction]:
+        """Of a model that is no Python class. A UsageError does not say whose row it was."""
+        assert loaded.model is not None
+        return decide_rows(loaded.model, rows, self.threshold(loaded))
 
     async def _predict_or_champion(self, chosen: Loaded, values: Values) -> tuple[Loaded, Prediction]:
         """A canary that fails is counted, and its share of entities meets the champion."""
@@ -391,3 +400,15 @@ def answer_of_row(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 __all__ = ["CHAMPION", "Asked", "PredictorService", "Unlogged", "answer_of_row", "is_canary", "numbers"]
+
+
+async def _both(requests: Sequence[tuple[str, Mapping[str, Any]]], pages: PagesOf) -> list[Page]:
+    """The requests of one round: first BatchGetItems, then Queries."""
+    gets = [request for method, request in requests if method == "batch_get_item"]
+    queries = [request for method, request in requests if method == "query"]
+    if not queries:
+        return await pages(gets, "BatchGetItem")
+    if not gets:
+        return await pages(queries, "Query")
+    first, then = await asyncio.gather(pages(gets, "BatchGetItem"), pages(queries, "Query"))
+    return [*first, *then]

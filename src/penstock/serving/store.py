@@ -29,8 +29,8 @@ class AsyncStore(Protocol):
     async def call_all(self, action: str, requests: Sequence[Mapping[str, Any]]) -> list[Answer]:
         """Requests that are started together; the answers in their order."""
 
-    async def pages(self, queries: Sequence[Mapping[str, Any]]) -> list[Page]:
-        """Queries that are started together; their answers unparsed where they arrive so."""
+    async def pages(self, requests: Sequence[Mapping[str, Any]], action: str = "Query") -> list[Page]:
+        """Queries, or BatchGetItems, that are started together; their answers unparsed where they arrive so."""
 
     @property
     def append(self) -> Append | None:
@@ -64,8 +64,8 @@ class EndpointStore:
         started = [self._begin(action, request) for request in requests]
         return [decode_answer(action, await reply.content()) for reply in started]
 
-    async def pages(self, queries: Sequence[Mapping[str, Any]]) -> list[Page]:
-        started = [self._begin("Query", query) for query in queries]
+    async def pages(self, requests: Sequence[Mapping[str, Any]], action: str = "Query") -> list[Page]:
+        started = [self._begin(action, request) for request in requests]
         return [await reply.content() for reply in started]
 
     def _begin(self, action: str, request: Mapping[str, Any]) -> _Reply:
@@ -111,7 +111,8 @@ class ClientStore:
 
     def __init__(self, client: Any, *, threads: int = 16, executor: Executor | None = None) -> None:
         self._executor = executor or ThreadPoolExecutor(threads, thread_name_prefix="penstock-store")
-        self._client, self._query = client, pages_of(client)
+        self._client = client
+        self._unparsed = {action: pages_of(client, action) for action in ("Query", "BatchGetItem")}
         self._methods: dict[str, Callable[..., Answer]] = {}
 
     def position(self) -> int | None:
@@ -123,9 +124,9 @@ class ClientStore:
     async def call_all(self, action: str, requests: Sequence[Mapping[str, Any]]) -> list[Answer]:
         return list(await asyncio.gather(*(self._run(action, request) for request in requests)))
 
-    async def pages(self, queries: Sequence[Mapping[str, Any]]) -> list[Page]:
-        loop, query = asyncio.get_running_loop(), self._query
-        asked = [loop.run_in_executor(self._executor, partial(query, **each)) for each in queries]
+    async def pages(self, requests: Sequence[Mapping[str, Any]], action: str = "Query") -> list[Page]:
+        loop, method = asyncio.get_running_loop(), self._unparsed[action]
+        asked = [loop.run_in_executor(self._executor, partial(method, **each)) for each in requests]
         return list(await asyncio.gather(*asked))
 
     @property

@@ -1,0 +1,149 @@
+"""A campaign as lines of JSON over HTTP: from 50 raw rows for each customer, and from day tiles.
+
+    python bench/predict_stream.py [--customers 2000] [--rounds 3]
+
+A process serves, as the table process does; this one reads the lines. The tiles are asked as of now: once where today's rows are
+read because tiles may be behind the table, once where today is taken from them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import http.client
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
+
+from predict_campaign import fill  # noqa: E402
+from tests.shop import storefront  # noqa: E402
+
+import penstock  # noqa: E402
+from penstock.features.definition import compile_set  # noqa: E402
+from penstock.features.tiles import TileMaker, definition  # noqa: E402
+from penstock.models.linear import LinearModel  # noqa: E402
+from penstock.models.register import TrainingRows, register  # noqa: E402
+from penstock.models.registry import DEFINITION, Registry  # noqa: E402
+from penstock.models.signature import Column, Signature  # noqa: E402
+from penstock.serving.inference_log import table as log_table  # noqa: E402
+
+KINDS = ("raw rows", "day tiles, behind the table", "day tiles, up to the table")
+
+
+def application(tiled: bool) -> penstock.App:
+    app = storefront()
+    if tiled:
+        declared = app.feature_sets["buyer"]
+        bounded = {name: each for name, each in declared.features.items() if name != "days_since_last"}
+        features = replace(declared, features=bounded, tiles="BuyerTiles")
+        app.feature_sets["buyer"] = features
+        app.predictors["will_buy"] = replace(
+            app.predictors["will_buy"], features=features, model="tiled@champion"
+        )
+    return app
+
+
+def prepare(data: Path, customers: int) -> None:
+    random.seed(7)
+    app = application(True)
+    with penstock.connect(f"file:{data}", durability="process") as client:
+        for each in (
+            *(table.definition() for table in app.tables.values()),
+            log_table().definition(),
+            DEFINITION,
+            definition("BuyerTiles"),
+        ):
+            client.create_table(**each)
+        plan = compile_set(app.feature_sets["buyer"])
+        maker = TileMaker(plan, lambda method, request: getattr(client, method)(**request))
+        now_us = time.time_ns() // 1000
+        for customer in range(customers):
+            fill(client, maker, f"c{customer:07}", now_us)
+        registry = Registry(client)
+        for name, tiled in (("will_buy", False), ("tiled", True)):
+            names = list(application(tiled).feature_sets["buyer"].features)
+            signature = Signature(tuple(Column(each, fill=0.0) for each in names))
+            model = LinearModel(signature, ((0.01,) * len(names),), (0.0,), (0, 1), "logistic")
+            register(registry, name, model, TrainingRows([dict.fromkeys(names, 0.0)]), format="linear")
+            registry.promote(name, 1)
+
+
+def serve(data: Path) -> None:
+    """The child: the engine and an API for each kind on one loop."""
+    import uvicorn
+    import uvloop
+
+    from penstock.database.open import open_database
+    from penstock.serving.http import build_app
+    from penstock.serving.prediction_protocol import PredictionProtocol
+    from penstock.serving.store import EndpointStore
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        database = open_database(
+            data, post=lambda call: loop.call_soon_threadsafe(call) and None, later=loop.call_later
+        )
+        store = EndpointStore(database, database.database.view.last_sequence, database.appends)
+        tasks = []
+        for kind in KINDS:
+            up_to_date = kind == KINDS[-1]
+            api = build_app(
+                application(kind != KINDS[0]), store, tiles_reach=lambda _, until_s, held=up_to_date: held
+            )
+            config = uvicorn.Config(api, port=0, http=PredictionProtocol, log_level="error", access_log=False)
+            server = uvicorn.Server(config)
+            tasks.append(asyncio.create_task(server.serve()))
+            while not server.started:
+                await asyncio.sleep(0.01)
+            print(server.servers[0].sockets[0].getsockname()[1], flush=True)
+        gc.freeze()  # As the table process does.
+        await asyncio.gather(*tasks)
+
+    uvloop.run(run())
+
+
+def rate(port: int) -> float:
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    began_s = time.perf_counter()
+    connection.request("POST", "/predict/will_buy/category/jewelry")
+    lines = connection.getresponse().read().splitlines()
+    passed_s = time.perf_counter() - began_s
+    assert lines[-1].startswith(b'{"done":%d,"failed":0' % (len(lines) - 1)), lines[-1]
+    return (len(lines) - 1) / passed_s
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--customers", type=int, default=2000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--serve", type=Path)
+    arguments = parser.parse_args()
+    if arguments.serve is not None:
+        serve(arguments.serve)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder) / "data"
+        prepare(data, arguments.customers)
+        command = [sys.executable, __file__, "--serve", str(data)]
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert child.stdout is not None
+        try:
+            ports = [int(child.stdout.readline()) for _ in KINDS]
+            for _ in range(arguments.rounds):
+                for kind, port in zip(KINDS, ports, strict=True):
+                    print(f"{kind:28} {rate(port):,.0f} customers/s")
+        finally:
+            child.kill()
+            child.wait()
+
+
+if __name__ == "__main__":
+    main()
