@@ -213,7 +213,7 @@ def packed(measures: Sequence[Measure], folded: Folded) -> dict[str, Any]:
     columns = {
         measure.name: _column_of(measure, [folded[day].parts[measure.name] for day in days])
         for measure in measures
-        if all(measure.name in folded[day].parts for day in days)
+        if days and all(measure.name in folded[day].parts for day in days)
     }
     tiles = [folded[day] for day in days]
     events, first_ms, last_ms = (list(map(attrgetter(name), tiles)) for name in Day._fields[:3])

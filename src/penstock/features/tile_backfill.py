@@ -15,7 +15,6 @@ T3. `done` is kept in the table of the tiles. The worker brings in what is not d
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,10 +23,9 @@ import orjson
 from penstock.app.application import App
 from penstock.features.definition import Plan, Source, compile_set
 from penstock.features.instants import instant_of
-from penstock.features.tiles import Call, TileMaker, day_of
+from penstock.features.tiles import MADE_AT_ONCE, Call, TileMaker, day_of
 
 ENTITY = "#backfill"
-AT_ONCE = 4  # Entities whose days are folded at the same time: they wait for the store, not for each other.
 
 
 @dataclass(frozen=True)
@@ -41,10 +39,10 @@ class Progress:
 class TileBackfill:
     """The sources of one feature set, one after the other."""
 
-    def __init__(self, plan: Plan, call: Call, *, at_once: int = AT_ONCE) -> None:
+    def __init__(self, plan: Plan, call: Call, *, at_once: int = MADE_AT_ONCE) -> None:
         assert plan.tiles is not None
-        self.plan, self._table, self._call, self._at_once = plan, plan.tiles, call, at_once
-        self._maker = TileMaker(plan, call)
+        self.plan, self._table, self._call = plan, plan.tiles, call
+        self._maker = TileMaker(plan, call, at_once=at_once)
 
     def run(self, *, stopping: Callable[[], bool] = lambda: False, again: bool = False) -> Iterator[Progress]:
         """How far it is, after each page. `again` folds everything anew, also what is done."""
@@ -62,19 +60,16 @@ class TileBackfill:
             yield Progress(self.plan.name, source.table.name, entities, True)
             return
         after = orjson.loads(kept["after"]["S"]) if "after" in kept else None
-        with ThreadPoolExecutor(self._at_once) as pool:
-            fold = pool.map if self._at_once > 1 else map
-            while not stopping():
-                page = self._call("scan", _scan(source, after))
-                touched = _days_of(source, page["Items"])
-                entities += sum(
-                    1 for _ in fold(lambda each: self._maker.make(source, *each), touched.items())
-                )
-                after = page.get("LastEvaluatedKey")
-                self._keep(source, after, entities)
-                yield Progress(self.plan.name, source.table.name, entities, after is None)
-                if after is None:
-                    return
+        while not stopping():
+            page = self._call("scan", _scan(source, after))
+            touched = _days_of(source, page["Items"])
+            self._maker.make_all(source, touched)
+            entities += len(touched)
+            after = page.get("LastEvaluatedKey")
+            self._keep(source, after, entities)
+            yield Progress(self.plan.name, source.table.name, entities, after is None)
+            if after is None:
+                return
 
     def _key(self, source: Source) -> dict[str, Any]:
         place = f"{self.plan.name}#{source.table.name}#{source.time}"

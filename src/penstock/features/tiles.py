@@ -11,12 +11,14 @@ X2. A window of w at t takes tiles of the days that lie wholly inside. Of the da
 X3. Tiles lag behind the table by the consumer's lag. A day without a tile is a day without events. Of the day of t itself the
     rows are read in any case, unless whoever asks knows that the consumer has come as far as they need (`today_from_tiles`).
 X4. A pack is written under the version that it was read with, before its days were folded: of two makers the later begins anew.
+    One without days is kept: where it went, or was not made, nobody could see that somebody had looked meanwhile.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, groupby
 from operator import add, itemgetter
 from typing import Any, TypeAlias
 
@@ -45,6 +47,9 @@ _Place: TypeAlias = tuple[str, int, Edge]  # An entity, the number of a source, 
 
 
 _ATTEMPTS_MAX = 20
+MADE_AT_ONCE = 16
+RECORDS_AT_ONCE = 1000
+RUN_DAYS_APART = 3
 
 
 def table(name: str) -> Table:
@@ -114,18 +119,17 @@ class _Rows:
 class TileMaker:
     """Called with the changes of a source table, in Lambda's event shape: `app.on_change(purchases)(maker.handle)`."""
 
-    def __init__(self, plan: Plan, call: Call) -> None:
+    def __init__(self, plan: Plan, call: Call, *, at_once: int = MADE_AT_ONCE) -> None:
         if plan.tiles is None:
             raise ValueError(f"{plan.name} declares no table of tiles")
-        self.plan, self._table, self._call = plan, plan.tiles, call
+        self.plan, self._table, self._call, self._at_once = plan, plan.tiles, call, at_once
 
     def handle(self, event: Mapping[str, Any], context: Any = None) -> None:
         for source in self.plan.sources:
             by_entity: dict[str, set[int]] = {}
             for entity, day in self._touched(source, event["Records"]):
                 by_entity.setdefault(entity, set()).add(day)
-            for entity, days in sorted(by_entity.items()):
-                self.make(source, entity, days)
+            self.make_all(source, by_entity)
 
     def _touched(self, source: Source, records: Sequence[Mapping[str, Any]]) -> set[tuple[str, int]]:
         found: set[tuple[str, int]] = set()
@@ -141,53 +145,101 @@ class TileMaker:
         return found
 
     def make(self, source: Source, entity: str, days: Iterable[int]) -> None:
-        """Fold days of one entity from the index (X1)."""
-        by_pack: dict[int, list[int]] = {}
-        for day in days:
-            by_pack.setdefault(day // pack_days(source), []).append(day)
-        for pack, inside in sorted(by_pack.items()):
-            for _ in range(_ATTEMPTS_MAX):
-                if self._remake(source, entity, pack, inside):
-                    break
-            else:
-                raise UsageError(f"the tiles of {entity} in {self._table} are written by too many at once")
+        self.make_all(source, {entity: days})
 
-    def _remake(self, source: Source, entity: str, pack: int, days: Sequence[int]) -> bool:
-        """False where another maker wrote the pack meanwhile (X4)."""
-        key = {"entity": {"S": entity}, "day": {"S": pack_key(self.plan, source, pack)}}
-        found = self._call("get_item", {"TableName": self._table, "Key": key, "ConsistentRead": True}).get(
-            "Item"
-        )
+    def make_all(self, source: Source, by_entity: Mapping[str, Iterable[int]]) -> None:
+        """Fold days of entities from the index (X1): all their packs are read first, then several are folded at a time, which
+        wait for the store and not for each other."""
+        wanted: dict[tuple[str, str], list[int]] = {}
+        for entity, days in sorted(by_entity.items()):
+            for day in sorted(days):
+                pack = pack_key(self.plan, source, day // pack_days(source))
+                wanted.setdefault((entity, pack), []).append(day)
+        held = self._read(list(wanted))
+
+        def make(key: tuple[str, str]) -> None:
+            found = held.get(key)
+            for _ in range(_ATTEMPTS_MAX):
+                if self._remake(source, key, wanted[key], found):
+                    return
+                found = self._read([key]).get(key)
+            raise UsageError(f"the tiles of {key[0]} in {self._table} are written by too many at once")
+
+        at_once = min(self._at_once, len(wanted))
+        if at_once <= 1:
+            for key in wanted:
+                make(key)
+            return
+        with ThreadPoolExecutor(at_once) as pool:
+            for _ in pool.map(make, wanted):
+                """An error of one is raised here, once all have ended."""
+
+    def _read(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], dict[str, Any]]:
+        found: dict[tuple[str, str], dict[str, Any]] = {}
+        left = [{"entity": {"S": entity}, "day": {"S": pack}} for entity, pack in keys]
+        while left:
+            asked, left = left[:BATCH_GET_KEYS_MAX], left[BATCH_GET_KEYS_MAX:]
+            answer = self._call("batch_get_item", get_items(self._table, asked))
+            for item in answer["Responses"].get(self._table, ()):
+                found[item["entity"]["S"], item["day"]["S"]] = item
+            left += answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", ())
+        return found
+
+    def _remake(
+        self, source: Source, key: tuple[str, str], days: Sequence[int], found: dict[str, Any] | None
+    ) -> bool:
+        """False where another maker wrote the pack since it was read (X4)."""
         held = Pack([], [], [], [], {}) if found is None else pack_of(found)
         folded = held.by_day(source.measures)
-        for day in days:
-            rows = self._rows(source, entity, day)
-            folded.pop(day, None)
-            if rows:
-                folded[day] = fold_day(source.measures, day, rows)
+        for run in _runs(days):
+            rows = self._rows(source, key[0], run)
+            for day in run:
+                folded.pop(day, None)
+                if day in rows:
+                    folded[day] = fold_day(source.measures, day, rows[day])
         version = 0 if found is None else int(found["version"]["N"])
+        item = {
+            "entity": {"S": key[0]},
+            "day": {"S": key[1]},
+            "version": {"N": str(version + 1)},
+            **packed(source.measures, folded),
+        }
         request: dict[str, Any] = {
             "TableName": self._table,
+            "Item": item,
             "ConditionExpression": "attribute_not_exists(version) OR version = :seen",
             "ExpressionAttributeValues": {":seen": {"N": str(version)}},
         }
         try:
-            if folded:
-                item = {**key, **packed(source.measures, folded), "version": {"N": str(version + 1)}}
-                self._call("put_item", {**request, "Item": item})
-            elif found is not None:
-                self._call("delete_item", {**request, "Key": key})
+            self._call("put_item", request)
         except ServiceError as error:
             if error.code != "ConditionalCheckFailedException":
                 raise
             return False
         return True
 
-    def _rows(self, source: Source, entity: str, day: int) -> list[Row]:
-        inside = _Rows(self.plan, source, entity, Edge(day, day * DAY_US - 1, (day + 1) * DAY_US - 1))
+    def _rows(self, source: Source, entity: str, days: Sequence[int]) -> dict[int, list[Row]]:
+        """The rows of all days from the first to the last of these, by day."""
+        edge = Edge(days[0], days[0] * DAY_US - 1, (days[-1] + 1) * DAY_US - 1)
+        inside = _Rows(self.plan, source, entity, edge)
         while not inside.take(self._call("query", inside.request)):
             pass
-        return inside.rows
+        return {day: list(rows) for day, rows in groupby(inside.rows, lambda row: day_of(row[0]))}
+
+
+def _runs(days: Sequence[int]) -> Iterator[list[int]]:
+    """Days in order, those together that one Query reads: with a few rows too many, which cost less than a Query more."""
+    run = [days[0]]
+    for day in days[1:]:
+        if day - run[-1] > RUN_DAYS_APART:
+            yield run
+            run = []
+        run.append(day)
+    yield run
+
+
+def get_items(table: str, keys: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {"RequestItems": {table: {"Keys": list(keys), "ConsistentRead": True}}}
 
 
 # -- Reading tiles --
@@ -250,7 +302,7 @@ class TileReader:
         packs: dict[tuple[str, str], Packed] = {}
         reading, is_first = list(rows.values()), True
         while batches or reading or is_first:
-            requests = [("batch_get_item", self._get(batch)) for batch in batches]
+            requests = [("batch_get_item", get_items(self._table, batch)) for batch in batches]
             requests += [("query", each.request) for each in reading]
             answers = (yield requests) if requests else []
             left = []
@@ -274,9 +326,6 @@ class TileReader:
     def _rows(self, place: _Place) -> _Rows:
         id_, number, edge = place
         return _Rows(self.plan, self.plan.sources[number], id_, edge)
-
-    def _get(self, keys: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        return {"RequestItems": {self._table: {"Keys": list(keys), "ConsistentRead": True}}}
 
 
 class _Moment:
@@ -426,7 +475,8 @@ def consumers(app: App, call: Call) -> list[ChangeHandler]:
                         f"{plan.name}: tiles are kept from the stream of {source.name}, which has none; declare it "
                         "with stream=True"
                     )
-                found.append(ChangeHandler(consumer_name(plan.name, source.name), source, maker.handle))
+                name = consumer_name(plan.name, source.name)
+                found.append(ChangeHandler(name, source, maker.handle, batch_size=RECORDS_AT_ONCE))
     return found
 
 
