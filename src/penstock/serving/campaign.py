@@ -9,6 +9,7 @@ C3. The order of the lines is the index' order. A stop resumes after the last li
 C4. A line is a prediction or, for an entity whose features or model fail, an error. The last line counts both.
 C5. From day tiles, the features and predictions of a chunk are computed together, so many at a time that the loop, which other
     predictions wait for, is not held longer than a chunk of raw rows holds it. Today is read from them as well where they hold it.
+C6. Between two chunks others have some turns of the loop: a prediction takes two or three, and would wait for a chunk before each.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ Got = TypeVar("Got")
 Reach: TypeAlias = Callable[[Plan, float], Awaitable[bool]]  # features/tile_reach.py
 
 IN_FLIGHT = 64
+TURNS_OF_OTHERS = 4
 TOGETHER = 128  # C5: of which each costs a third of what one does that is asked for alone.
 PAGE_ITEMS = 1000
 ATTEMPTS_MAX = 12
@@ -114,8 +116,11 @@ class Campaigns:
             if found:
                 yield found
 
-    async def _pages(self, requests: Sequence[Mapping[str, Any]], action: str = "Query") -> list[Page]:
-        return await self._with_patience(lambda: self._store.pages(requests, action))
+    async def _pages(self, queries: Sequence[Mapping[str, Any]]) -> list[Page]:
+        return await self._with_patience(lambda: self._store.pages(queries))
+
+    async def _mixed_pages(self, asked: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Page]:
+        return await self._with_patience(lambda: self._store.mixed_pages(asked))
 
     async def _with_patience(self, ask: Callable[[], Awaitable[Got]]) -> Got:
         pause_s = PAUSE_S
@@ -146,6 +151,8 @@ class Campaigns:
                     done += len(lines)
                     failed += sum("error" in line for line in lines)
                     yield b"".join([orjson.dumps(line) + b"\n" for line in lines])
+                    for _ in range(TURNS_OF_OTHERS):
+                        await asyncio.sleep(0)
                 page = await anext(pages, None)
         yield orjson.dumps({"done": done, "failed": failed}) + b"\n"
 
@@ -157,7 +164,11 @@ class Campaigns:
         if service.tiles is not None:
             with suppress(RequestProblem, UsageError):
                 observed = found = await service.observe_tiles(
-                    service.tiles, ids, moment.at_us, self._pages, today_from_tiles=moment.today_from_tiles
+                    service.tiles,
+                    ids,
+                    moment.at_us,
+                    self._mixed_pages,
+                    today_from_tiles=moment.today_from_tiles,
                 )
                 loaded = await service.models.get(service.declared.model)
                 if loaded.model is not None and not service.plan.has_python:

@@ -41,8 +41,9 @@ from penstock.serving.store import AsyncStore, is_missing
 from penstock.serving.watch import Watch
 
 Pages: TypeAlias = Callable[[Sequence[Mapping[str, Any]]], Awaitable[list[Page]]]
-PagesOf: TypeAlias = Callable[[Sequence[Mapping[str, Any]], str], Awaitable[list[Page]]]
+MixedPages: TypeAlias = Callable[[Sequence[tuple[str, Mapping[str, Any]]]], Awaitable[list[Page]]]
 
+_ACTIONS = {"batch_get_item": "BatchGetItem", "query": "Query"}
 SHADOWS_MAX = 64  # Of a challenger that is Python: what is asked beyond is counted and not answered.
 
 
@@ -234,7 +235,7 @@ class PredictorService:
         """Read what the features need. `pages` replaces the store's, for those who have more patience."""
         key = self._key(entity)
         if self.tiles is not None:
-            [observed] = await self.observe_tiles(self.tiles, [entity], at_us, self._store.pages)
+            [observed] = await self.observe_tiles(self.tiles, [entity], at_us, self._store.mixed_pages)
             return observed
         steps = self.reader.steps(key, at_us)
         pages = self._store.pages if pages is None else pages
@@ -259,7 +260,7 @@ class PredictorService:
         tiles: TileReader,
         entities: Sequence[str],
         at_us: int,
-        pages: PagesOf,
+        pages: MixedPages,
         *,
         today_from_tiles: bool = False,
     ) -> list[Observed]:
@@ -268,7 +269,9 @@ class PredictorService:
         try:
             requests = next(steps)
             while True:
-                requests = steps.send(await _both(requests, pages))
+                requests = steps.send(
+                    await pages([(_ACTIONS[method], request) for method, request in requests])
+                )
         except StopIteration as finished:
             observed: list[Observed] = finished.value
             return observed
@@ -400,15 +403,3 @@ def answer_of_row(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 __all__ = ["CHAMPION", "Asked", "PredictorService", "Unlogged", "answer_of_row", "is_canary", "numbers"]
-
-
-async def _both(requests: Sequence[tuple[str, Mapping[str, Any]]], pages: PagesOf) -> list[Page]:
-    """The requests of one round: first BatchGetItems, then Queries."""
-    gets = [request for method, request in requests if method == "batch_get_item"]
-    queries = [request for method, request in requests if method == "query"]
-    if not queries:
-        return await pages(gets, "BatchGetItem")
-    if not gets:
-        return await pages(queries, "Query")
-    first, then = await asyncio.gather(pages(gets, "BatchGetItem"), pages(queries, "Query"))
-    return [*first, *then]

@@ -29,8 +29,11 @@ class AsyncStore(Protocol):
     async def call_all(self, action: str, requests: Sequence[Mapping[str, Any]]) -> list[Answer]:
         """Requests that are started together; the answers in their order."""
 
-    async def pages(self, requests: Sequence[Mapping[str, Any]], action: str = "Query") -> list[Page]:
-        """Queries, or BatchGetItems, that are started together; their answers unparsed where they arrive so."""
+    async def pages(self, queries: Sequence[Mapping[str, Any]]) -> list[Page]:
+        """Queries that are started together; their answers unparsed where they arrive so."""
+
+    async def mixed_pages(self, asked: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Page]:
+        """The same of Queries and BatchGetItems, each with its action."""
 
     @property
     def append(self) -> Append | None:
@@ -64,8 +67,12 @@ class EndpointStore:
         started = [self._begin(action, request) for request in requests]
         return [decode_answer(action, await reply.content()) for reply in started]
 
-    async def pages(self, requests: Sequence[Mapping[str, Any]], action: str = "Query") -> list[Page]:
-        started = [self._begin(action, request) for request in requests]
+    async def pages(self, queries: Sequence[Mapping[str, Any]]) -> list[Page]:
+        started = [self._begin("Query", query) for query in queries]
+        return [await reply.content() for reply in started]
+
+    async def mixed_pages(self, asked: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Page]:
+        started = [self._begin(action, request) for action, request in asked]
         return [await reply.content() for reply in started]
 
     def _begin(self, action: str, request: Mapping[str, Any]) -> _Reply:
@@ -124,10 +131,13 @@ class ClientStore:
     async def call_all(self, action: str, requests: Sequence[Mapping[str, Any]]) -> list[Answer]:
         return list(await asyncio.gather(*(self._run(action, request) for request in requests)))
 
-    async def pages(self, requests: Sequence[Mapping[str, Any]], action: str = "Query") -> list[Page]:
-        loop, method = asyncio.get_running_loop(), self._unparsed[action]
-        asked = [loop.run_in_executor(self._executor, partial(method, **each)) for each in requests]
-        return list(await asyncio.gather(*asked))
+    async def pages(self, queries: Sequence[Mapping[str, Any]]) -> list[Page]:
+        return await self.mixed_pages([("Query", query) for query in queries])
+
+    async def mixed_pages(self, asked: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Page]:
+        run = asyncio.get_running_loop().run_in_executor
+        begun = [run(self._executor, partial(self._unparsed[action], **request)) for action, request in asked]
+        return list(await asyncio.gather(*begun))
 
     @property
     def append(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -28,6 +29,7 @@ from penstock.models.register import TrainingRows, register
 from penstock.models.runtime import load_model
 from penstock.models.signature import Column, Signature
 from penstock.serving.bulk import Bulk
+from penstock.serving.predict import Asked
 from penstock.testing.clock import START_US
 from penstock.testing.databases import MemoryDatabase
 from penstock.testing.seeds import replayable, seeds
@@ -318,6 +320,23 @@ def test_a_campaign_reads_the_tiles_of_many_in_one_request(holds_today: bool) ->
         assert line["probability"] == alone["probability"]
 
 
+# Why: C6. A chunk from tiles waits for nothing, so a prediction beside a campaign had no turn before its end: half a second.
+def test_who_asks_beside_a_campaign_is_answered_between_its_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = tiled_shop()
+    monkeypatch.setattr("penstock.serving.campaign.TOGETHER", 1)
+    serving = shop.api.state.serving
+    service = serving.predictor("will_buy")
+
+    async def run() -> bool:
+        lines = await serving.campaigns.begin(service, "category", "jewelry", {})
+        assert b"c1" in await anext(lines)
+        asked = asyncio.create_task(service.infer(Asked("c3", {})))
+        assert b"c2" in await anext(lines)
+        return asked.done()
+
+    assert asyncio.run(run())
+
+
 # Why: C4. What is computed for many at once fails for all of them, and only one of them has text where a number belongs.
 def test_a_customer_that_fails_in_a_campaign_from_tiles_fails_alone() -> None:
     tiled = storefront()
@@ -347,16 +366,16 @@ def test_a_customer_that_fails_in_a_campaign_from_tiles_fails_alone() -> None:
 def test_a_throttled_campaign_from_tiles_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     shop = tiled_shop()
     monkeypatch.setattr("penstock.serving.campaign.PAUSE_S", 0.0)
-    ask = shop.store.pages
+    ask = shop.store.mixed_pages
     refused: list[str] = []
 
-    async def pages(requests: Sequence[Mapping[str, Any]], action: str = "Query") -> list[Page]:
-        if action == "BatchGetItem" and len(refused) < 3:
-            refused.append(action)
+    async def mixed_pages(asked: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Page]:
+        if len(refused) < 3:
+            refused.append(asked[0][0])
             raise ServiceError("ThrottlingException", "slow down", status=400)
-        return await ask(requests, action)
+        return await ask(asked)
 
-    monkeypatch.setattr(shop.store, "pages", pages)
+    monkeypatch.setattr(shop.store, "mixed_pages", mixed_pages)
     *lines, summary = map(
         json.loads, shop.ask("POST", "/predict/will_buy/category/jewelry").text.splitlines()
     )
