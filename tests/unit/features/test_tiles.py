@@ -430,3 +430,22 @@ def test_a_campaign_asks_for_the_rows_of_today_only_where_tiles_may_be_behind(
     assert work.run("jewelry", tmp_path / "c.parquet", at_us=shop.now_us) == 3
     assert len(asked) == 1
     assert queries.count("by_time") == (0 if reaches else 3)
+
+
+# Why: who asks waits up to a second for the answer, and as of the end of a day nothing depends on it (X3).
+def test_a_campaign_as_of_the_end_of_a_day_does_not_ask_whether_tiles_are_behind(tmp_path: Path) -> None:
+    shop = tiled_shop()
+    version = shop.registry.get("will_buy")
+    model = load_model(version, shop.registry.content(version))
+    asked: list[float] = []
+
+    def tiles_reach(until_s: float) -> bool:
+        asked.append(until_s)
+        return True
+
+    work = Bulk(
+        shop.app.predictors["will_buy"], shop.client, version, model, threads=1, tiles_reach=tiles_reach
+    )
+    ended_us = shop.now_us // DAY_US * DAY_US - 1
+    assert work.run("jewelry", tmp_path / "c.parquet", at_us=ended_us) == 3
+    assert not asked
