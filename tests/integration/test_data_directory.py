@@ -299,6 +299,17 @@ def test_a_child_that_outlives_the_owner_does_not_hold_the_directory(folder: Pat
             assert owns(client)
 
 
+# Why: O4. A machine without /dev/fd, or no descriptor left to list it with, is a reason to keep a connection, not the directory.
+def test_a_child_that_cannot_list_its_descriptors_does_not_hold_the_directory(folder: Path) -> None:
+    with workers(folder, 1) as (owner,):
+        assert owner.hear() == "owner"
+        assert owner.ask(put("1")) == "{}"
+        assert owner.ask("setattr(os, 'listdir', None)") == "None"
+        with child_left_behind(owner), penstock.connect(f"file:{folder}") as client:
+            assert client.scan(TableName="notes", Select="COUNT")["Count"] == 1
+            assert owns(client)
+
+
 # Why: O4. A fork returns in the parent before the child has run at all; who connects in that moment reaches a socket that
 # nobody answers on.
 def test_who_connects_before_the_child_has_let_go_becomes_the_owner_with_its_first_call(folder: Path) -> None:

@@ -86,10 +86,12 @@ class Claim:
     def _forget_in_child(self) -> None:
         """O4. Closing is enough and unlocking would be wrong: the lock is the parent's."""
         if self._lock >= 0:
-            if self._bound is not None:
-                _close_all_at(self._address)
-            os.close(self._lock)
-            self._lock = -1
+            try:
+                if self._bound is not None:
+                    _close_all_at(self._address)
+            finally:  # Where no descriptors can be listed, guests may wait; the directory must be free all the same.
+                os.close(self._lock)
+                self._lock = -1
 
 
 def claim_directory(folder: Path) -> Claim:

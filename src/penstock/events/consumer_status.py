@@ -17,7 +17,7 @@ from penstock.errors import ServiceError
 from penstock.events.dead_letters import DeadLetters
 from penstock.events.effects import Held, Page, Read
 from penstock.events.leases import Lease
-from penstock.events.lineage import Known, StreamShape, listed
+from penstock.events.lineage import Known, StreamShape, began_at_s, listed
 from penstock.events.positions import Positions, consumer_names
 from penstock.events.records import Entry, entry_of, lambda_record, lane_of, written_s
 from penstock.events.settings import RETENTION_S
@@ -142,15 +142,16 @@ def _count_behind(source: Source, known: Known, lanes: tuple[int, ...]) -> tuple
 
 
 def _pages(source: Source, known: Known, after: int) -> Iterator[Page]:
-    """What the stream holds of a shard behind a position, up to its tip; all that it holds where it begins later."""
-    held = Held(known.key, 0, 0)
+    """What the stream holds of a shard behind a position, up to its tip; where it begins later, a page that says so, and
+    all that it holds."""
+    held, arn, shard_id = Held(known.key, 0, 0), known.stream.arn, known.shard.id
     iterator: str | None = None
-    empty = 0
+    empty, whole = 0, not after
     while True:
-        page = source.read(Read(held, known.stream.arn, known.shard.id, iterator, after, 0.0, _PAGE, 0))
+        page = source.read(Read(held, arn, shard_id, iterator, after, 0.0, _PAGE, 0, whole))
         yield page
-        if page.trimmed and after:
-            after = 0
+        if page.trimmed and (after or whole):
+            after, whole = 0, False
             continue
         empty = 0 if page.records else empty + 1
         iterator = page.iterator
@@ -166,15 +167,31 @@ def _not_handled(page: Page, known: Known, lanes: tuple[int, ...]) -> Iterator[E
 
 
 def has_handled(client: Client, name: str, table: str, until_s: float) -> bool:
-    """Whether this consumer has handled every change that was made to its table until then, and gave none up."""
-    if DeadLetters(client).count(name):
-        return False
+    """Whether this consumer has handled every change that was made to its table until then, and gave none up. `until_s` is
+    now, or a moment ago. What was written more than a day before that, while the table had no stream, is not asked about."""
     positions = Positions(client, name)
     _, leases, _ = positions.look()
     known = listed(_streams(client, table), set(leases))
-    return bool(known) and all(
-        _reaches(Source(client, table), each, positions, leases.get(key), until_s)
-        for key, each in known.items()
+    return (
+        _is_told_all(known, leases, positions.since_s(), until_s)
+        and all(
+            _reaches(Source(client, table), each, positions, leases.get(key), until_s)
+            for key, each in known.items()
+        )
+        # Last: what is given up while this looks moves its position in the transaction that makes it a dead letter.
+        and not DeadLetters(client).count(name)
+    )
+
+
+def _is_told_all(known: dict[str, Known], leases: dict[str, Lease], since_s: float, until_s: float) -> bool:
+    """Whether no change went by the consumer: its stream is on and was so before it, or for a day; what no stream told, as
+    of a table that was made anew, came before that. A shard that has left the stream unread becomes a dead letter, but only
+    with the next worker."""
+    if not any(each.shard.open for each in known.values()):
+        return False
+    began_s = began_at_s(max(each.stream.label for each in known.values()))
+    return (began_s <= since_s or until_s - began_s >= RETENTION_S) and all(
+        lease.ended or key in known for key, lease in leases.items()
     )
 
 

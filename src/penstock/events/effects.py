@@ -119,7 +119,7 @@ class RecordGap:
 
 @dataclass(frozen=True)
 class Note:
-    """Keep with the lease that its shard was read to its tip at this time."""
+    """Keep with the lease that its shard was read to its tip, and all of it handled, at this time."""
 
     held: Held
     tip_at_s: float

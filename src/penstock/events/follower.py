@@ -12,8 +12,9 @@ W3. The number of lanes changes only when all lanes stand at the same position: 
     to the furthest of them, and nothing beyond.
 W4. What is read again after a crash begins behind the least of the lanes' positions.
 W5. A position that the stream no longer reaches back to is a gap: recorded among the dead letters before reading goes on
-    at the horizon, unless the shard was at its tip within the retention, so that nothing can have been missed. A shard of
-    which nothing has been read has no position that could tell: after a day without a reader it must be whole.
+    at the horizon, unless within the retention the shard was at its tip and all of it handled, so that nothing can have
+    been missed. A shard of which nothing has been read has no position that could tell: after a day without a reader it
+    must be whole.
 """
 
 from __future__ import annotations
@@ -204,11 +205,16 @@ class Follower:
                 wanted.append(effect)
         if self.phase is Phase.DRAINING:
             self._finish_draining(now_s, wanted)
-        elif self.reader.closed and all(lane.idle for lane in self.lanes):
+        elif all(lane.idle for lane in self.lanes):  # What waits in a lane may be lost with this worker.
+            self._finish_or_note(now_s, wanted)
+
+    def _finish_or_note(self, now_s: float, wanted: list[Effect]) -> None:
+        if self.reader.closed:
             self.phase = Phase.FINISHING
             self._control(effects.Finish(self.held), now_s, wanted)
-        elif self.reader.empty_reads >= TIP_READS and wall_s - self.noted_at_s >= NOTE_EVERY_S:
-            self._control(effects.Note(self.held, wall_s), now_s, wanted)
+        elif self.tip_at_s - self.noted_at_s >= NOTE_EVERY_S:
+            # Not the time of this step: a process that slept for a day was at the tip before that.
+            self._control(effects.Note(self.held, self.tip_at_s), now_s, wanted)
 
     def _lane_effect(self, lane: Lane, now_s: float, wall_s: float, may_invoke: bool) -> Effect | None:
         if lane.busy or now_s < lane.rest_until_s:

@@ -29,7 +29,7 @@ class Lease:
     epoch: int = 0
     factor: int = 1
     ended: bool = False
-    tip_at_s: float = 0.0  # Wall time at which the shard was last known to be read to its tip.
+    tip_at_s: float = 0.0  # Wall time at which the shard was last at its tip, with all of it handled.
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,11 @@ def shard_key(label: str, shard_id: str) -> str:
 
 def label_of(key: str) -> str:
     return key.rpartition("/")[0]
+
+
+def began_at_s(label: str) -> float:
+    """A stream's label is the time at which it was switched on, in ISO 8601, UTC."""
+    return datetime.fromisoformat(label).replace(tzinfo=UTC).timestamp()
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,11 @@ class Positions:
             return float(item["since_s"]["N"])
         return since_s
 
+    def since_s(self) -> float:
+        """Since when the consumer is known; 0 where it is not."""
+        item = self._get("consumer") or {}
+        return float(item["since_s"]["N"]) if "since_s" in item else 0.0
+
     def beat(self, worker: str, beat: int, report: str) -> None:
         item = {"beat": {"N": str(beat)}, "report": {"S": report}}
         self._client.put_item(TableName=CONSUMERS, Item={**self._key(f"worker/{worker}"), **item})

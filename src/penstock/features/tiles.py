@@ -293,6 +293,9 @@ class TileReader:
     def steps(self, ids: Sequence[str], at_us: int, *, today_from_tiles: bool = False) -> TileSteps:
         """Yields rounds of (method, request): first the packs by their full keys and the day of t, then rows of the days of
         which the packs do not say enough (X2). With `today_from_tiles` the day of t is one of those (X3)."""
+        if self.plan.entity_type == "N":
+            # Tiles are kept under the number as the table has it: 5, where 5.0 was asked for.
+            ids = [entity_value(self.plan, id_)["N"] for id_ in ids]
         moment = _Moment(self.plan, at_us, today_from_tiles)
         keys = [{"entity": {"S": id_}, "day": {"S": key}} for id_ in ids for key in moment.keys]
         batches = [

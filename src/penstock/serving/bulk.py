@@ -29,7 +29,7 @@ import pyarrow.parquet as pq
 from penstock.app.predictors import Predictor
 from penstock.errors import ServiceError, UsageError
 from penstock.features.definition import Plan, Values, assemble, compile_set, request_values, transform
-from penstock.features.instants import text_of
+from penstock.features.instants import DAY_US, text_of
 from penstock.features.online import Observed, Page, Reader, Steps, entity_value, pages_of, read
 from penstock.features.tiles import TileReader
 from penstock.models.prediction import Model, Prediction, decide_rows
@@ -259,8 +259,11 @@ class Bulk:
         parts = _Parts(out)
         asked = parts.begin(wanted)
         values = request_values(self.plan, asked["given"])
-        # Asked for this moment, not for t: an event of t's day may be written after it.
-        self._today_from_tiles = self._tiles is not None and self._tiles_reach(time.time())
+        # Asked for this moment, not for t: an event of t's day may be written after it. A day that t ends is told by its tile anyway.
+        is_inside_a_day = (asked["at_us"] + 1) % DAY_US != 0
+        self._today_from_tiles = (
+            self._tiles is not None and is_inside_a_day and self._tiles_reach(time.time())
+        )
         done, after = parts.done()
         began_s, before = time.monotonic(), done
         pending: list[pa.Table] = []

@@ -247,6 +247,25 @@ def test_a_shard_that_was_quiet_has_no_gap(bench: Bench) -> None:
     assert bench.letters() == []
 
 
+# Why: W5; a worker that was at the tip and retried one record for a day takes it along when it dies, and nobody was told.
+def test_a_record_that_failed_until_it_left_the_stream_is_a_gap(bench: Bench) -> None:
+    def fail(event: dict[str, Any], context: Any) -> None:
+        raise ValueError("no")
+
+    bench.put("lost")
+    first = bench.worker(handler=fail)
+    for _ in range(23):
+        bench.database.pass_time(HOUR)
+        first.run(5.0)
+    bench.database.pass_time(6 * HOUR)
+    bench.database.pass_time(HOUR)
+    bench.put("2")
+    bench.worker("w2").run(LEASE_S + 2.0)
+    assert bench.seen == ["2"]
+    [letter] = bench.letters()
+    assert letter.kind == "gap"
+
+
 # Why: an iterator is good for 15 minutes; a position for as long as the stream has its records.
 def test_an_expired_iterator_is_renewed_from_the_position(bench: Bench) -> None:
     bench.put("1")
