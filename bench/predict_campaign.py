@@ -73,9 +73,10 @@ def main() -> None:
             model = LinearModel(signature, ((0.01,) * len(features.features),), (0.0,), (0, 1), "logistic")
             version = Version("will_buy", 1, "linear", "", signature.as_json(), [0, 1])
             predictor = replace(app.predictors["will_buy"], features=features)
+            counted = Counting(client)
             work = Bulk(
                 predictor,
-                client,
+                counted,
                 version,
                 model,
                 threads=arguments.threads,
@@ -85,8 +86,20 @@ def main() -> None:
             began_s = time.perf_counter()
             done = work.run("jewelry", Path(folder) / f"{name}.parquet", at_us=at_us)
             rate = (done or 0) / (time.perf_counter() - began_s)
-            print(f"{name:40} {done:,} customers, {rate:,.0f}/s")
+            asked = counted.queries / (done or 1)
+            print(f"{name:40} {done:,} customers, {rate:,.0f}/s, {asked:.2f} Queries of rows a customer")
             work.close()
+
+
+class Counting:
+    """A client that counts the Queries that read a customer's rows."""
+
+    def __init__(self, client: Any) -> None:
+        self._body, self.runs_engine, self.queries = client.answer_body, client.runs_engine, 0
+
+    def answer_body(self, action: str, request: Mapping[str, Any]) -> bytes:
+        self.queries += request.get("IndexName") == "by_time"
+        return self._body(action, request)
 
 
 def fill(client: Any, maker: TileMaker, customer: str, now_us: int) -> None:

@@ -129,16 +129,18 @@ def owner_pid(folder: Path) -> str:
 
 
 def _close_all_at(address: str) -> None:
-    """The socket that listens there, whatever other objects count on it, and every connection that it took."""
+    """The socket that listens there, and every connection that it took. Their numbers stay taken, by nothing: objects of the
+    parent's loop, which the child has too, would some day close whatever else has them."""
+    nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     for descriptor in map(int, os.listdir("/dev/fd")):
         try:
             opened = socket.socket(fileno=descriptor)
         except OSError:
             continue  # No socket, or the listing's own descriptor.
         if opened.family == socket.AF_UNIX and opened.getsockname() == address:
-            opened.close()
-        else:
-            opened.detach()
+            os.dup2(nothing, descriptor, inheritable=False)
+        opened.detach()
+    os.close(nothing)
 
 
 @contextmanager
