@@ -1,9 +1,10 @@
 """A campaign as lines of JSON over HTTP: from 50 raw rows for each customer, and from day tiles.
 
-    python bench/predict_stream.py [--customers 2000] [--rounds 3]
+    python bench/predict_stream.py [--customers 2000] [--rounds 3] [--beside]
 
 A process serves, as the table process does; this one reads the lines. The tiles are asked as of now: once where today's rows are
-read because tiles may be behind the table, once where today is taken from them.
+read because tiles may be behind the table, once where today is taken from them. `--beside` asks for 300 predictions a second, an open
+loop of five seconds, with no campaign beside it and with one after the other.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from penstock.models.registry import DEFINITION, Registry  # noqa: E402
 from penstock.models.signature import Column, Signature  # noqa: E402
 from penstock.serving.inference_log import table as log_table  # noqa: E402
 
+PER_SECOND, CONNECTIONS, BESIDE_S = 300, 16, 5.0
 KINDS = ("raw rows", "day tiles, behind the table", "day tiles, up to the table")
 
 
@@ -120,10 +122,50 @@ def rate(port: int) -> float:
     return (len(lines) - 1) / passed_s
 
 
+async def beside(port: int, customers: int, campaigns: bool) -> str:
+    """What predictions take, from the moment that they are due."""
+    free: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
+    for _ in range(CONNECTIONS):
+        free.put_nowait(await asyncio.open_connection("127.0.0.1", port))
+    times: list[float] = []
+    until_s = time.perf_counter() + BESIDE_S
+
+    async def one(due_s: float) -> None:
+        reader, writer = channel = await free.get()
+        target = f"/predict/will_buy/customer/c{random.randrange(customers):07}"
+        writer.write(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        head = await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]))
+        free.put_nowait(channel)
+        times.append(time.perf_counter() - due_s)
+
+    async def walk() -> None:
+        while time.perf_counter() < until_s:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(
+                b"POST /predict/will_buy/category/jewelry HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n"
+                b"Connection: close\r\n\r\n"
+            )
+            while await reader.read(65536):
+                """Its lines are not what is measured."""
+            writer.close()
+
+    tasks = [asyncio.create_task(walk())] if campaigns else []
+    due_s = time.perf_counter()
+    while due_s < until_s:
+        await asyncio.sleep(max(0.0, due_s - time.perf_counter()))
+        tasks.append(asyncio.create_task(one(due_s)))
+        due_s += 1 / PER_SECOND
+    await asyncio.gather(*tasks)
+    times.sort()
+    return f"p50 {times[len(times) // 2] * 1e3:.1f}, p99 {times[len(times) * 99 // 100] * 1e3:.1f} ms"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--customers", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--beside", action="store_true")
     parser.add_argument("--serve", type=Path)
     arguments = parser.parse_args()
     if arguments.serve is not None:
@@ -140,6 +182,10 @@ def main() -> None:
             for _ in range(arguments.rounds):
                 for kind, port in zip(KINDS, ports, strict=True):
                     print(f"{kind:28} {rate(port):,.0f} customers/s")
+            for kind, port in zip(KINDS, ports, strict=True) if arguments.beside else ():
+                for campaigns in (False, True):
+                    took = asyncio.run(beside(port, arguments.customers, campaigns))
+                    print(f"{kind:28} predictions {'beside campaigns' if campaigns else 'alone':16} {took}")
         finally:
             child.kill()
             child.wait()
