@@ -47,8 +47,8 @@ _Place: TypeAlias = tuple[str, int, Edge]  # An entity, the number of a source, 
 
 
 _ATTEMPTS_MAX = 20
-MADE_AT_ONCE = 16
-RECORDS_AT_ONCE = 1000
+RECORDS_AT_ONCE = 1000  # Of a stream: many of one entity's day are one fold.
+MADE_AT_ONCE = 16  # Packs whose makers wait for the store at the same time.
 RUN_DAYS_APART = 3
 
 
@@ -171,8 +171,7 @@ class TileMaker:
                 make(key)
             return
         with ThreadPoolExecutor(at_once) as pool:
-            for _ in pool.map(make, wanted):
-                """An error of one is raised here, once all have ended."""
+            list(pool.map(make, wanted))  # Raises the first error, and leaves the block when all have ended.
 
     def _read(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], dict[str, Any]]:
         found: dict[tuple[str, str], dict[str, Any]] = {}
