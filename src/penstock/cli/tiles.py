@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +11,7 @@ from penstock.cli.application import AppFile, AsJson, Data, Store, open_applicat
 from penstock.cli.output import print_json
 from penstock.errors import ServiceError, UsageError
 from penstock.features.tile_backfill import backfills
-from penstock.features.tiles import tables
+from penstock.features.tiles import calling, tables
 
 app = typer.Typer(help="Day tiles: windows folded beforehand.", no_args_is_help=True)
 
@@ -40,12 +39,8 @@ def backfill(
     Example: `penstock tiles backfill buyer`
     """
     with open_application(app, data, store) as opened:
-
-        def call(method: str, request: Mapping[str, Any]) -> dict[str, Any]:
-            answer: dict[str, Any] = getattr(opened.client, method)(**request)
-            return answer
-
-        chosen = [each for each in backfills(opened.app, call) if features in (None, each.plan.name)]
+        found = backfills(opened.app, calling(opened.client))
+        chosen = [each for each in found if features in (None, each.plan.name)]
         if not chosen:
             raise UsageError(f"no feature set{'' if features is None else f' {features!r}'} has tiles")
         for table in tables(opened.app):

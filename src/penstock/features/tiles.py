@@ -45,11 +45,20 @@ Call: TypeAlias = Callable[
 TileSteps: TypeAlias = Generator[list[tuple[str, dict[str, Any]]], Sequence[Page], list[Observed]]
 _Place: TypeAlias = tuple[str, int, Edge]  # An entity, the number of a source, and a part of a day.
 
-
 _ATTEMPTS_MAX = 20
 RECORDS_AT_ONCE = 1000  # Of a stream: many of one entity's day are one fold.
 MADE_AT_ONCE = 16  # Packs whose makers wait for the store at the same time.
 RUN_DAYS_APART = 3
+
+
+def calling(client: Any) -> Call:
+    """Of any client of penstock.connect."""
+
+    def call(method: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        answer: dict[str, Any] = getattr(client, method)(**request)
+        return answer
+
+    return call
 
 
 def table(name: str) -> Table:

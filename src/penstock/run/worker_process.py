@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
-from typing import Any
 
 from penstock.app.application import App
 from penstock.app.tasks import TaskContext
@@ -58,11 +56,7 @@ def main(settings: Settings, reporter: Reporter) -> None:
 
 def keep_tiles(app: App, client: Client) -> None:
     """Day tiles are kept by consumers like any other: they are seen, stopped and taken up as the declared ones are."""
-
-    def call(method: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        answer: dict[str, Any] = getattr(client, method)(**request)
-        return answer
-
+    call = tiles.calling(client)
     for consumer in tiles.consumers(app, call):
         if consumer.name in app.change_handlers:
             raise UsageError(f"{consumer.name!r} is the name of a handler and of the consumer of day tiles")
