@@ -1,7 +1,7 @@
 """Tiles of the events that a table held before its tiles were declared: what the stream no longer tells.
 
     entity      day                            what the item is
-    #backfill   SET#TABLE#TIME                 how far it has come: `after` (a scan's key), `entities`, `done`
+    #backfill   SET#TABLE#TIME                 how far it has come: `after` (a scan's key), `entities`, `done`; `table`, its id
 
 T1. The source table is scanned page by page, and each (entity, day) of a page is folded anew from the index, as the consumer
     does with a change (X1 of tiles.py). What is written meanwhile the consumer folds, before or after: the later of two makers
@@ -10,6 +10,8 @@ T1. The source table is scanned page by page, and each (entity, day) of a page i
 T2. The place is kept after a page is folded: a run that was stopped goes on there, and folds at most that page twice, which
     gives the same tiles.
 T3. `done` is kept in the table of the tiles. The worker brings in what is not done at each start.
+T4. A table that was deleted and made anew under its name has another id. Its predecessor's tiles are emptied first: the stream
+    told of none of those events that they went.
 """
 
 from __future__ import annotations
@@ -50,11 +52,19 @@ class TileBackfill:
             yield from self._source(source, stopping, again)
 
     def is_done(self) -> bool:
-        """T3, of all sources."""
-        return all(self._kept(source).get("done") == {"BOOL": True} for source in self.plan.sources)
+        """T3 and T4, of all sources."""
+        return all(
+            _is_of(kept := self._kept(source), self._id_of(source)) and kept.get("done") == {"BOOL": True}
+            for source in self.plan.sources
+        )
 
     def _source(self, source: Source, stopping: Callable[[], bool], again: bool) -> Iterator[Progress]:
-        kept = {} if again else self._kept(source)
+        id_ = self._id_of(source)
+        kept = self._kept(source)
+        if not _is_of(kept, id_):
+            self._maker.empty_all(source)
+            again = True
+        kept = {} if again else kept
         entities = int(kept.get("entities", {}).get("N", "0"))
         if kept.get("done") == {"BOOL": True}:
             yield Progress(self.plan.name, source.table.name, entities, True)
@@ -66,10 +76,17 @@ class TileBackfill:
             self._maker.make_all(source, touched)
             entities += len(touched)
             after = page.get("LastEvaluatedKey")
-            self._keep(source, after, entities)
+            self._keep(source, after, entities, id_)
             yield Progress(self.plan.name, source.table.name, entities, after is None)
             if after is None:
                 return
+
+    def _id_of(self, source: Source) -> str | None:
+        """None where the store gives tables no id."""
+        id_: str | None = self._call("describe_table", {"TableName": source.table.name})["Table"].get(
+            "TableId"
+        )
+        return id_
 
     def _key(self, source: Source) -> dict[str, Any]:
         place = f"{self.plan.name}#{source.table.name}#{source.time}"
@@ -80,11 +97,18 @@ class TileBackfill:
         found: dict[str, Any] = self._call("get_item", asked).get("Item", {})
         return found
 
-    def _keep(self, source: Source, after: Mapping[str, Any] | None, entities: int) -> None:
+    def _keep(self, source: Source, after: Mapping[str, Any] | None, entities: int, id_: str | None) -> None:
         item = {**self._key(source), "entities": {"N": str(entities)}, "done": {"BOOL": after is None}}
+        if id_ is not None:
+            item["table"] = {"S": id_}
         if after is not None:
             item["after"] = {"S": orjson.dumps(after, default=_as_base64).decode()}
         self._call("put_item", {"TableName": self._table, "Item": item})
+
+
+def _is_of(kept: Mapping[str, Any], id_: str | None) -> bool:
+    """Whether what is kept is not of another table. Earlier versions kept no id."""
+    return id_ is None or "table" not in kept or kept["table"] == {"S": id_}
 
 
 def _scan(source: Source, after: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -33,7 +33,7 @@ from penstock.features.definition import Measure, Plan, Source, Values, compile_
 from penstock.features.instants import DAY_US, instant_of, number_range, text_range
 from penstock.features.online import Observed, Page, entity_value
 from penstock.features.pack_sums import Bools, Days, Edge, Packs, packs_of
-from penstock.features.packs import Pack, Packed, Text, fold_day, pack_days, pack_of, packed
+from penstock.features.packs import Folded, Pack, Packed, Text, fold_day, pack_days, pack_of, packed
 from penstock.features.windows import Part, Row, Value
 from penstock.limits import BATCH_GET_KEYS_MAX
 from penstock.wire.codec import decode_answer
@@ -80,7 +80,11 @@ def day_of(instant_us: int) -> int:
 
 
 def pack_key(plan: Plan, source: Source, pack: int) -> str:
-    return f"p#{plan.name}#{source.table.name}#{source.time}#{pack:06d}"
+    return f"{_keys_of(plan, source)}{pack:06d}"
+
+
+def _keys_of(plan: Plan, source: Source) -> str:
+    return f"p#{plan.name}#{source.table.name}#{source.time}#"
 
 
 # -- Raw rows --
@@ -205,6 +209,11 @@ class TileMaker:
                 folded.pop(day, None)
                 if day in rows:
                     folded[day] = fold_day(source.measures, day, rows[day])
+        return self._write(source, key, folded, found)
+
+    def _write(
+        self, source: Source, key: tuple[str, str], folded: Folded, found: dict[str, Any] | None
+    ) -> bool:
         version = 0 if found is None else int(found["version"]["N"])
         item = {
             "entity": {"S": key[0]},
@@ -225,6 +234,26 @@ class TileMaker:
                 raise
             return False
         return True
+
+    def empty_all(self, source: Source) -> None:
+        """Every pack of a source, under its version (X4)."""
+        request: dict[str, Any] = {
+            "TableName": self._table,
+            "ConsistentRead": True,
+            "ProjectionExpression": "entity, #d, version",
+            "FilterExpression": "begins_with(#d, :source)",
+            "ExpressionAttributeNames": {"#d": "day"},
+            "ExpressionAttributeValues": {":source": {"S": _keys_of(self.plan, source)}},
+        }
+        while True:
+            page = self._call("scan", request)
+            for item in page["Items"]:
+                key, found = (item["entity"]["S"], item["day"]["S"]), item
+                while not self._write(source, key, {}, found):
+                    found = self._read([key])[key]
+            if "LastEvaluatedKey" not in page:
+                return
+            request = {**request, "ExclusiveStartKey": page["LastEvaluatedKey"]}
 
     def _rows(self, source: Source, entity: str, days: Sequence[int]) -> dict[int, list[Row]]:
         """The rows of all days from the first to the last of these, by day."""

@@ -108,6 +108,24 @@ def test_a_backfill_beside_writers_and_kills_gives_the_bits_of_raw_rows(seed: in
                 assert TileReader(PLAN).read(world.plain, who, at_us) == raw
 
 
+# Why: a table that is deleted tells its stream nothing of it. What is made anew under its name had its predecessor's events in
+# every window.
+def test_tiles_of_a_table_that_was_made_anew_are_its_own() -> None:
+    world = World(Random(3))
+    list(TileBackfill(PLAN, world.plain, at_once=1).run())
+    assert TileBackfill(PLAN, world.plain).is_done()
+    world.client.delete_table(TableName="Clicks")
+    world.client.create_table(**clicks.definition())
+    world.write()
+    world.consumer.handle({"Records": world.waiting})
+    assert not TileBackfill(PLAN, world.plain).is_done()
+    list(TileBackfill(PLAN, world.plain, at_once=1).run())
+    for who in PEOPLE:
+        raw = read(world.client.query, Reader(PLAN), {"S": who}, START_US).measured
+        assert TileReader(PLAN).read(world.plain, who, START_US) == raw
+    assert TileBackfill(PLAN, world.plain).is_done()
+
+
 # Why: a start of the worker must not scan a large table again; who wants it anew says so.
 def test_what_is_done_is_not_done_again_unless_asked() -> None:
     world = World(Random(1))
@@ -122,6 +140,6 @@ def test_what_is_done_is_not_done_again_unless_asked() -> None:
     assert told.done
     asked.clear()
     assert [progress.done for progress in backfill.run()] == [True]
-    assert asked == ["get_item"]
+    assert asked == ["describe_table", "get_item"]
     assert [progress.done for progress in backfill.run(again=True)] == [True]
     assert "scan" in asked
