@@ -275,13 +275,14 @@ def test_a_forked_child_leaves_the_connections_of_its_parents_guests_alone(folde
                 assert guest.recv(1000).startswith(b"HTTP/1.1 200 ")
 
 
-FORK = "os.fork() or sys.stdin.close() or __import__('signal').pause()"
+FORK = "os.fork() or print('let go', flush=True) or sys.stdin.close() or __import__('signal').pause()"
 
 
 @contextmanager
-def child_left_behind(owner: Worker, fork: str = FORK) -> Iterator[None]:
-    """The owner forks a child that stays, and is killed."""
-    child = int(owner.ask(fork))
+def child_left_behind(owner: Worker, *, is_held: bool = False) -> Iterator[None]:
+    """The owner forks a child that stays, and is killed: once the child has let go, or where it is held before that."""
+    said = [owner.ask(FORK)] if is_held else [owner.ask(FORK), owner.hear()]
+    child = next(int(line) for line in said if line != "let go")
     try:
         owner.kill()
         yield
@@ -319,7 +320,7 @@ def test_who_connects_before_the_child_has_let_go_becomes_the_owner_with_its_fir
         opened = gate.open("w")  # The worker opens it while it starts, and reads it in the child.
         assert owner.hear() == "owner"
         assert owner.ask(put("1")) == "{}"
-        with child_left_behind(owner), penstock.connect(f"file:{folder}") as client:
+        with child_left_behind(owner, is_held=True), penstock.connect(f"file:{folder}") as client:
             assert not owns(client)
             opened.close()
             assert client.scan(TableName="notes", Select="COUNT")["Count"] == 1
