@@ -275,14 +275,16 @@ def test_a_forked_child_leaves_the_connections_of_its_parents_guests_alone(folde
                 assert guest.recv(1000).startswith(b"HTTP/1.1 200 ")
 
 
-FORK = "os.fork() or print('let go', flush=True) or sys.stdin.close() or __import__('signal').pause()"
+STAY = "sys.stdin.close() or __import__('signal').pause()"
+FORK = f"os.fork() or {STAY}"
+# The parent's answer comes once the child has let go and said so.
+FORK_AND_WAIT = f"(lambda r, w, pid: pid and os.read(r, 1) and pid or os.write(w, b'.') and {STAY})(*os.pipe(), os.fork())"
 
 
 @contextmanager
 def child_left_behind(owner: Worker, *, is_held: bool = False) -> Iterator[None]:
     """The owner forks a child that stays, and is killed: once the child has let go, or where it is held before that."""
-    said = [owner.ask(FORK)] if is_held else [owner.ask(FORK), owner.hear()]
-    child = next(int(line) for line in said if line != "let go")
+    child = int(owner.ask(FORK if is_held else FORK_AND_WAIT))
     try:
         owner.kill()
         yield
