@@ -81,7 +81,7 @@ def main() -> None:
                 model,
                 threads=arguments.threads,
                 project=False,
-                tiles_reach=lambda _, reach=reach: reach,
+                tiles_reach=lambda plan, until_s, reach=reach: reach,
             )
             began_s = time.perf_counter()
             done = work.run("jewelry", Path(folder) / f"{name}.parquet", at_us=at_us)

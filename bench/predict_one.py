@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import random
 import subprocess
 import sys
@@ -75,50 +74,33 @@ class NoLog:
         return [None] * len(inferences)
 
 
-def serve(data: Path) -> None:
-    """The child: the engine and the API on one loop, as in the table process."""
-    import uvicorn
-    import uvloop
+def applications(store: Any) -> list[Any]:
+    """One with a constant endpoint beside it, and one without the log."""
     from fastapi.responses import Response
 
-    from penstock.database.open import open_database
     from penstock.serving.http import build_app
-    from penstock.serving.prediction_protocol import PredictionProtocol
-    from penstock.serving.store import EndpointStore
 
-    async def run() -> None:
-        loop = asyncio.get_running_loop()
-        database = open_database(
-            data, post=lambda call: loop.call_soon_threadsafe(call) and None, later=loop.call_later
-        )
-        store = EndpointStore(database, database.database.view.last_sequence, database.appends)
-        api = build_app(storefront(), store)
-        features = {"total_purchase_volume_30d": 1.5, "purchases_7d": 1, "days_since_last": 1.0, "share": 0.5}
-        constant = {"requestId": "x" * 36, "prediction": 1, "probability": 0.5, "features": features}
-        constant |= {"modelVersion": "1", "latencyMs": 1.0}
+    api = build_app(storefront(), store)
+    features = {"total_purchase_volume_30d": 1.5, "purchases_7d": 1, "days_since_last": 1.0, "share": 0.5}
+    constant = {"requestId": "x" * 36, "prediction": 1, "probability": 0.5, "features": features}
+    constant |= {"modelVersion": "1", "latencyMs": 1.0}
 
-        @api.get("/constant/{id_}")
-        async def answer(id_: str) -> Response:
-            return Response(orjson.dumps(constant), media_type="application/json")
+    @api.get("/constant/{id_}")
+    async def answer(id_: str) -> Response:
+        return Response(orjson.dumps(constant), media_type="application/json")
 
-        unlogged = build_app(storefront(), store)
-        unlogged.state.serving.log = NoLog()
-        for service in unlogged.state.serving.predictors.values():
-            service.log = NoLog()
-        tasks = []
-        for each in (api, unlogged):
-            config = uvicorn.Config(
-                each, port=0, http=PredictionProtocol, log_level="error", access_log=False
-            )
-            server = uvicorn.Server(config)
-            tasks.append(asyncio.create_task(server.serve()))
-            while not server.started:
-                await asyncio.sleep(0.01)
-            print(server.servers[0].sockets[0].getsockname()[1], flush=True)
-        gc.freeze()  # As the table process does.
-        await asyncio.gather(*tasks)
+    unlogged = build_app(storefront(), store)
+    unlogged.state.serving.log = NoLog()
+    for service in unlogged.state.serving.predictors.values():
+        service.log = NoLog()
+    return [api, unlogged]
 
-    uvloop.run(run())
+
+def serve(data: Path) -> None:
+    """The child."""
+    import served_apps
+
+    served_apps.serve(data, applications)
 
 
 async def ask(port: int, path: str, seconds: float, connections: int) -> tuple[float, list[float]]:

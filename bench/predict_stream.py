@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import http.client
 import random
 import subprocess
@@ -20,6 +19,7 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
@@ -78,38 +78,24 @@ def prepare(data: Path, customers: int) -> None:
             registry.promote(name, 1)
 
 
-def serve(data: Path) -> None:
-    """The child: the engine and an API for each kind on one loop."""
-    import uvicorn
-    import uvloop
-
-    from penstock.database.open import open_database
+def applications(store: Any) -> list[Any]:
     from penstock.serving.http import build_app
-    from penstock.serving.prediction_protocol import PredictionProtocol
-    from penstock.serving.store import EndpointStore
 
-    async def run() -> None:
-        loop = asyncio.get_running_loop()
-        database = open_database(
-            data, post=lambda call: loop.call_soon_threadsafe(call) and None, later=loop.call_later
+    return [
+        build_app(
+            application(kind != KINDS[0]),
+            store,
+            tiles_reach=lambda plan, until_s, kind=kind: kind == KINDS[-1],
         )
-        store = EndpointStore(database, database.database.view.last_sequence, database.appends)
-        tasks = []
-        for kind in KINDS:
-            up_to_date = kind == KINDS[-1]
-            api = build_app(
-                application(kind != KINDS[0]), store, tiles_reach=lambda _, until_s, held=up_to_date: held
-            )
-            config = uvicorn.Config(api, port=0, http=PredictionProtocol, log_level="error", access_log=False)
-            server = uvicorn.Server(config)
-            tasks.append(asyncio.create_task(server.serve()))
-            while not server.started:
-                await asyncio.sleep(0.01)
-            print(server.servers[0].sockets[0].getsockname()[1], flush=True)
-        gc.freeze()  # As the table process does.
-        await asyncio.gather(*tasks)
+        for kind in KINDS
+    ]
 
-    uvloop.run(run())
+
+def serve(data: Path) -> None:
+    """The child: an API for each kind."""
+    import served_apps
+
+    served_apps.serve(data, applications)
 
 
 def rate(port: int) -> float:

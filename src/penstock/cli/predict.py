@@ -153,9 +153,8 @@ def _bulk(opened: Opened, name: str, chosen: str, threads: int | None) -> bulk.B
     declared = opened.app.predictors[name]
     version = opened.registry.get(*split_name(declared.model))
     model = load_model(version, opened.registry.content(version))
-    plan = compile_set(declared.features)
 
-    def tiles_reach(until_s: float) -> bool:
+    def tiles_reach(plan: Plan, until_s: float) -> bool:
         return not opened.is_remote and soon_reach(opened.client, plan, until_s, time.sleep)
 
     # Whole rows cost less than projected ones where the tables are on this machine.

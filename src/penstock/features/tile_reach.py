@@ -8,6 +8,7 @@ stream at once, as Penstock's does: AWS's may take seconds.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from penstock.connect.client import Client
 from penstock.errors import PenstockError
@@ -15,6 +16,8 @@ from penstock.events.consumer_status import has_handled
 from penstock.features.definition import Plan
 from penstock.features.tile_backfill import TileBackfill
 from penstock.features.tiles import calling, consumer_name
+
+TilesReach: TypeAlias = Callable[[Plan, float], bool]  # `reach` or `soon_reach`, of a client.
 
 # A consumer is milliseconds behind, or far. The first pause is for a change that was acknowledged before its sync (durability
 # `process`): the stream shows it a twentieth of a second later.

@@ -31,6 +31,7 @@ from penstock.errors import ServiceError, UsageError
 from penstock.features.definition import Plan, Values, assemble, compile_set, request_values, transform
 from penstock.features.instants import DAY_US, text_of
 from penstock.features.online import Observed, Page, Reader, Steps, entity_value, pages_of, read
+from penstock.features.tile_reach import TilesReach
 from penstock.features.tiles import TileReader
 from penstock.models.prediction import Model, Prediction, decide_rows
 from penstock.models.registry import Version
@@ -97,7 +98,7 @@ class Bulk:
         *,
         threads: int | None = None,
         project: bool = True,
-        tiles_reach: Callable[[float], bool] = lambda until_s: False,
+        tiles_reach: TilesReach = lambda plan, until_s: False,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """`threads`: requests in flight. Where the engine is in this process they share one interpreter with it: one is fastest.
@@ -262,7 +263,7 @@ class Bulk:
         # Asked for this moment, not for t: an event of t's day may be written after it. A day that t ends is told by its tile anyway.
         is_inside_a_day = (asked["at_us"] + 1) % DAY_US != 0
         self._today_from_tiles = (
-            self._tiles is not None and is_inside_a_day and self._tiles_reach(time.time())
+            self._tiles is not None and is_inside_a_day and self._tiles_reach(self.plan, time.time())
         )
         done, after = parts.done()
         began_s, before = time.monotonic(), done

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 from urllib.parse import parse_qsl, quote, unquote_to_bytes
 
 import msgspec
@@ -25,6 +25,7 @@ from penstock.app.application import App
 from penstock.errors import ServiceError
 from penstock.features.definition import Plan, unknown_values
 from penstock.features.instants import instant_of_number, instant_of_text
+from penstock.features.tile_reach import TilesReach
 from penstock.metrics.registry import Registry
 from penstock.models import registry
 from penstock.models.artifacts import ArtifactFolder
@@ -49,7 +50,6 @@ from penstock.serving.unserved import refuse_by
 from penstock.serving.watch import Watch
 
 BODY_BYTES_MAX = 1024 * 1024
-TilesReach: TypeAlias = Callable[[Plan, float], bool]
 ID = "penstock.id"  # In a request's scope: the id in its path.
 _NOT_UTF8 = orjson.dumps({"error": "BadRequest", "message": "a path is UTF-8 where it is not ASCII"})
 

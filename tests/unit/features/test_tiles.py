@@ -471,7 +471,7 @@ def test_a_campaign_asks_for_the_rows_of_today_only_where_tiles_may_be_behind(
             answer: dict[str, Any] = shop.client.query(**request)
             return answer
 
-    def tiles_reach(until_s: float) -> bool:
+    def tiles_reach(plan: Plan, until_s: float) -> bool:
         asked.append(until_s)
         return reaches
 
@@ -489,7 +489,7 @@ def test_a_campaign_as_of_the_end_of_a_day_does_not_ask_whether_tiles_are_behind
     model = load_model(version, shop.registry.content(version))
     asked: list[float] = []
 
-    def tiles_reach(until_s: float) -> bool:
+    def tiles_reach(plan: Plan, until_s: float) -> bool:
         asked.append(until_s)
         return True
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from tests.upping import until
 
 import penstock
+from penstock.connect.client import Client
 from penstock.console.streams import kinds_of
 from penstock.errors import UsageError
 from penstock.events.worker import Worker
@@ -30,21 +33,29 @@ def clicks_app(*, stream: bool = True) -> penstock.App:
     return app
 
 
+@contextmanager
+def working(app: penstock.App, client: Client) -> Iterator[None]:
+    """A worker that has made the tile of a write."""
+    keep_tiles(app, client)
+    worker = Worker(app, client)
+    worker.start()
+    try:
+        app.tables["Clicks"].put({"who": "w", "id": "1", "at": "2026-11-20T10:00:00.000000Z"})
+        until(lambda: client.scan(TableName="ClickTiles")["Count"] == 1)
+        yield
+    finally:
+        assert worker.stop()
+        assert worker.failures() == {}
+
+
 # Why: an application says `tiles="ClickTiles"` and nothing more; a write must come to stand in a tile all the same.
 def test_a_write_comes_to_stand_in_a_tile(tmp_path: Path) -> None:
     app = clicks_app()
     with penstock.connect(f"file:{tmp_path}") as client:
         app.bind(client)
         assert ensure_tables(client, tables_of(app)) == ["Clicks", "ClickTiles"]
-        keep_tiles(app, client)
-        worker = Worker(app, client)
-        worker.start()
-        try:
-            app.tables["Clicks"].put({"who": "w", "id": "1", "at": "2026-11-20T10:00:00.000000Z"})
-            until(lambda: client.scan(TableName="ClickTiles")["Count"] == 1)
-        finally:
-            assert worker.stop()
-            assert worker.failures() == {}
+        with working(app, client):
+            """The write, and its tile."""
 
 
 # Why: a campaign that is told so reads no rows of today: every change until then has to stand in a tile.
@@ -55,18 +66,11 @@ def test_tiles_reach_what_their_consumer_has_handled_once_the_past_is_brought_in
         app.bind(client)
         ensure_tables(client, tables_of(app))
         assert not reach(client, plan, time.time()), "no worker ever ran"
-        keep_tiles(app, client)
-        worker = Worker(app, client)
-        worker.start()
-        try:
-            app.tables["Clicks"].put({"who": "w", "id": "1", "at": "2026-11-20T10:00:00.000000Z"})
-            until(lambda: client.scan(TableName="ClickTiles")["Count"] == 1)
+        with working(app, client):
             assert not reach(client, plan, time.time()), "what was there before is not brought in"
-            [backfill] = backfills(app, lambda method, request: getattr(client, method)(**request))
+            [backfill] = backfills(app, tiles.calling(client))
             assert [progress.done for progress in backfill.run()] == [True]
             until(lambda: reach(client, plan, time.time()))
-        finally:
-            assert worker.stop()
         written_s = time.time()
         app.tables["Clicks"].put({"who": "w", "id": "2", "at": "2026-11-20T11:00:00.000000Z"})
         assert reach(client, plan, written_s)
