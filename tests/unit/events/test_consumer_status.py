@@ -133,12 +133,7 @@ def test_a_shard_that_left_the_stream_unread_is_not_handled(bench: Bench) -> Non
 # gone, and the stream has dropped it.
 def test_what_failed_until_it_left_the_stream_is_not_handled(bench: Bench) -> None:
     bench.put("1")
-    worker = bench.worker(handler=fail)
-    for _ in range(23):
-        bench.database.pass_time(HOUR)
-        worker.run(5.0)
-    bench.database.pass_time(6 * HOUR)
-    bench.database.pass_time(HOUR)
+    bench.fail_until_the_stream_has_dropped_it()
     assert not bench.letters()
     assert not handled(bench, now_s(bench))
 
